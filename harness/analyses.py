@@ -1,0 +1,34 @@
+"""Analyses: board-level plugins that read the whole table of scores."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.board import Board
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A named function of a board that returns rows of plain values."""
+
+    name: str
+    compute: Callable[[Board], Rows]
+    __doc__: str | None = None
+
+    def __call__(self, board: Board) -> Rows:
+        return self.compute(board)
+
+
+def analysis(name: str) -> Callable[[Callable[[Board], Rows]], Analysis]:
+    """Declare an analysis: ``@analysis("spread")`` on a function of a `Board` that returns rows."""
+
+    def decorate(compute: Callable[[Board], Rows]) -> Analysis:
+        return Analysis(name, compute, inspect.getdoc(compute))
+
+    return decorate

@@ -1,0 +1,157 @@
+"""Datasets: images with targets in named splits. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.errors import HarnessError
+
+TargetKind = Literal["single-label", "multi-label"]
+Image = Path | bytes | NDArray[np.uint8]
+
+
+class DatasetCard(BaseModel):
+    """What a reader of the board, and the planner, should know of a dataset.
+
+    Attributes:
+        name: the images' name; with `revision` it identifies the pixels, whatever the target.
+        revision: changes when an image or a target changes.
+        target: which of the dataset's targets this is (``shape``), where it has several.
+        splits: images in each split; ``val`` is present only where the dataset has an official one.
+        near: whether the images resemble ImageNet's natural object photographs (Tendle & Hasan 2021).
+        primary_metric: the metric that ranks models on this dataset.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    revision: str
+    title: str = ""
+    target: str = "label"
+    kind: TargetKind = "single-label"
+    classes: tuple[str, ...] = Field(min_length=1)
+    splits: dict[str, int]
+    domain: str = "unknown"
+    near: bool | None = None
+    primary_metric: str = "top1"
+    licence: str = ""
+    citation: str = ""
+    url: str = ""
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    @property
+    def source(self) -> str:
+        """The identity of the pixels: name and revision."""
+        return f"{self.name}@{self.revision}"
+
+
+class Images(Protocol):
+    """A sequence of images: paths, encoded bytes, or uint8 arrays (H, W, 3) or (H, W)."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Image: ...
+
+
+@dataclass(frozen=True)
+class Split:
+    """The images of one split.
+
+    Attributes:
+        images: N images, read one at a time.
+        targets: (N,) int64 class indices, or (N, C) of 0 and 1 for multi-label sets.
+        ids: N names, unique over the dataset's splits.
+        fields: further per-image annotations (``boxes``, ``masks``, ``normals``), read one at a time.
+    """
+
+    images: Images
+    targets: NDArray[np.int64]
+    ids: Sequence[str]
+    fields: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+class Dataset(ABC):
+    """A source of splits. The constructor is cheap and takes the bracket arguments of its name."""
+
+    @property
+    @abstractmethod
+    def card(self) -> DatasetCard:
+        """The facts. Reads no image."""
+
+    @abstractmethod
+    def split(self, name: str) -> Split:
+        """The images and targets of one of ``card.splits``."""
+
+    def prepare(self) -> None:  # noqa: B027 - optional
+        """Fetch or render what `split` needs; does nothing when it is there already."""
+
+    def checked(self, name: str) -> Split:
+        """`split`, checked. Raises `HarnessError` for wrong sizes, labels out of range or an empty split."""
+        split, card = self.split(name), self.card
+        where = f"dataset {card.name}, split {name}"
+        n = len(split)
+        if n == 0:
+            raise HarnessError(f"{where}: has no images")
+        if not n == len(split.targets) == len(split.ids):
+            raise HarnessError(f"{where}: {n} images, {len(split.targets)} targets and {len(split.ids)} ids must agree")
+        if n != card.splits.get(name):
+            raise HarnessError(f"{where}: has {n} images but its card says {card.splits.get(name)}")
+        if split.targets.dtype.kind not in "biu":
+            raise HarnessError(f"{where}: targets must be integers, got {split.targets.dtype}")
+        shape = (n,) if card.kind == "single-label" else (n, card.num_classes)
+        if split.targets.shape != shape:
+            raise HarnessError(f"{where}: {card.kind} targets must have shape {shape}, got {split.targets.shape}")
+        top = card.num_classes if card.kind == "single-label" else 2
+        if split.targets.min() < 0 or split.targets.max() >= top:
+            bad = int(np.argmax(((split.targets < 0) | (split.targets >= top)).reshape(n, -1).any(1)))
+            raise HarnessError(f"{where}: image {split.ids[bad]} has target {split.targets[bad]}, outside 0..{top - 1}")
+        return split
+
+
+@dataclass(frozen=True)
+class FoldIndex:
+    """A fold of a task: which images of which split."""
+
+    split: str
+    index: NDArray[np.int64]
+
+
+def folds(sizes: Mapping[str, int]) -> dict[str, FoldIndex]:
+    """The train, val and test folds of splits of these sizes.
+
+    Without an official ``val`` split a fifth of train is held out by Ericsson et al.'s rule (2011.13377, released
+    code): shuffle the indices with NumPy's seed 0; the first floor(0.2 N) are val. Raises `HarnessError` when there
+    is no train or test split.
+    """
+    if missing := [name for name in ("train", "test") if name not in sizes]:
+        raise HarnessError(f"no {missing[0]} split (splits: {', '.join(sizes) or 'none'})")
+    whole = {name: np.arange(n) for name, n in sizes.items()}
+    test = FoldIndex("test", whole["test"])
+    if "val" in sizes:
+        return {"train": FoldIndex("train", whole["train"]), "val": FoldIndex("val", whole["val"]), "test": test}
+    order = np.random.RandomState(0).permutation(sizes["train"])
+    held_out = int(0.2 * sizes["train"])
+    return {
+        "train": FoldIndex("train", np.sort(order[held_out:])),
+        "val": FoldIndex("train", np.sort(order[:held_out])),
+        "test": test,
+    }
+
+
+def subset(n: int, limit: int | None) -> NDArray[np.int64]:
+    """The images a run with ``--limit`` uses: a fixed random choice, in order, so that sorted classes all appear."""
+    if limit is None or limit >= n:
+        return np.arange(n)
+    return np.sort(np.random.RandomState(0).permutation(n)[:limit])

@@ -1,0 +1,49 @@
+"""A model of the plan while it runs: its fingerprint, and its encoder, loaded on first use."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from harness.encoder import Encoder
+from harness.engine.options import Options
+from harness.errors import HarnessError
+from harness.identity import file_digest, model_fingerprint
+from harness.models import Model
+from harness.passes import Forward, default_batch_size, state_digest
+
+
+class LiveModel:
+    """Loads as late as possible: a model whose cells are all done is never loaded when its weights are a file."""
+
+    def __init__(self, model: Model, options: Options, device: str, precision: str) -> None:
+        self.model, self.options, self.device, self.precision = model, options, device, precision
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Architecture, preprocessing and the content hash of the weights."""
+        weights = self.model.weights
+        content = (
+            file_digest(weights)
+            if weights is not None and weights.is_file()
+            else state_digest(self.encoder.state_dict())
+        )
+        return model_fingerprint(self.model.identity, self.model.preprocess.model_dump(mode="json"), content)
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The loaded encoder. Raises `HarnessError` when it is none, or does not own the declared preprocessing."""
+        encoder = self.model.load()
+        if not isinstance(encoder, Encoder):
+            raise HarnessError(f"model {self.model.name} loads a {type(encoder).__name__}, not a harness Encoder")
+        if encoder.preprocess != self.model.preprocess:
+            raise HarnessError(f"model {self.model.name}: the encoder's preprocess differs from the one declared")
+        return encoder
+
+    @cached_property
+    def forward(self) -> Forward:
+        size = self.options.batch_size or default_batch_size(self.model.preprocess.size)
+        return Forward(self.encoder, self.device, self.precision, size)
+
+    @property
+    def images_forwarded(self) -> int:
+        return self.forward.images if "forward" in self.__dict__ else 0

@@ -1,0 +1,239 @@
+"""The local engine: every cell of a plan in this process, model by model.
+
+Model by model because loading and forwarding are what costs; within a model, one pass a split, then each task on the
+stored embeddings, then each metric on the stored evidence. A cell whose record is there under its key is not repeated.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+
+from harness import evidence as evidences
+from harness.cache import ArrayStore, default_arrays
+from harness.engine.features import Features
+from harness.engine.live import LiveModel
+from harness.engine.options import Options, resolve_device
+from harness.engine.recorder import Recorder, StopRunError
+from harness.errors import HarnessError
+from harness.evidence import Evidence, Variants
+from harness.identity import evidence_key
+from harness.metrics import score
+from harness.planning import Cell, Plan, dataset_identity, fold_indices, task_identity
+from harness.plugins import Host
+from harness.records import Summary, write_atomically
+from harness.tasks import TaskData
+
+
+def run_local(plan: Plan, host: Host, options: Options) -> Summary:
+    """Run a plan in this process. Ctrl-C ends it cleanly: what is done stays, and the summary says so.
+
+    Raises `OutputError` when the run folder cannot be written.
+    """
+    start = time.perf_counter()
+    write_atomically(options.out / "suite.json", plan.suite.model_dump_json(indent=1).encode() + b"\n")
+    run = LocalRun(plan, host, options)
+    host.emit("run_started", plan=plan, out=options.out)
+    summary = run.recorder.summary
+    try:
+        run.recorder.skipped()
+        for name in plan.models:
+            run.model(name)
+        for cell in plan.cells():
+            if cell.partner is not None:
+                run.pair(cell)
+    except KeyboardInterrupt:
+        summary.interrupted = True
+    except StopRunError:
+        pass
+    finally:
+        summary.seconds = round(time.perf_counter() - start, 3)
+        summary.excluded_images = sorted(run.features.excluded)
+        summary.warnings += [str(failure) for failure in host.failures]
+        host.emit("run_finished", summary=summary)
+    write_atomically(options.out / "summary.json", summary.model_dump_json(indent=1).encode() + b"\n")
+    return summary
+
+
+@dataclass(frozen=True)
+class Job:
+    """One task of one model at one seed: the cells that share one piece of evidence, `key`."""
+
+    model: str
+    task: str
+    seed: int
+    key: str
+    cells: tuple[Cell, ...]
+    paired: bool
+
+
+class LocalRun:
+    """One run of a plan: `model` does all cells of one model, `pair` one cell of two."""
+
+    def __init__(self, plan: Plan, host: Host, options: Options) -> None:
+        self.plan, self.options = plan, options
+        self.device = resolve_device(options.device)
+        self.store = ArrayStore(options.arrays or default_arrays(options.out))
+        self.store.sweep()
+        self.lost: dict[tuple[str, str], str] = {}  # why a model's task has no evidence for pair cells to compare
+        self.recorder = Recorder(plan, host, options, self.device)
+        self.features = Features(plan.suite, options, self.store, lambda p: host.emit("pass_progress", progress=p))
+
+    def model(self, name: str) -> None:
+        """All single-model cells of one model, and the evidence that pair cells will want."""
+        live = LiveModel(self.plan.models[name], self.options, self.device, self.plan.suite.precision)
+        cells = [
+            cell for task in self.plan.pairs for seed in self.plan.suite.seeds for cell in self._cells(name, task, seed)
+        ]
+        jobs = self.recorder.guard(cells, lambda: self._jobs(live)) or []
+        pending = [job for job in jobs if self._pending(job)]
+        start = time.perf_counter()
+        failed = self._embed(live, [job for job in pending if self._stored(job) is None])
+        seconds = {"passes": round(time.perf_counter() - start, 3)}
+        for job in pending:
+            if job.task not in failed:
+                self._finish(live, self._rekeyed(live, job), seconds)
+        self.recorder.summary.images_forwarded += live.images_forwarded
+
+    def pair(self, cell: Cell) -> None:
+        """A metric of two models' evidence."""
+        if not self.recorder.reuse(cell):
+            self.recorder.guard([cell], lambda: self._measure(cell, self._both(cell), {}, {}))
+
+    def _cells(self, model: str, task: str, seed: int) -> tuple[Cell, ...]:
+        names = [m for m in self.plan.pairs[task] if not self.plan.metrics[m].pair]
+        return tuple(Cell(model, task, metric, seed) for metric in names)
+
+    def _jobs(self, live: LiveModel) -> list[Job]:
+        jobs = []
+        for task, metrics in self.plan.pairs.items():
+            paired = any(self.plan.metrics[m].pair for m in metrics)
+            for seed in self.plan.suite.seeds if metrics else ():
+                key = self._evidence_key(live, task, seed)
+                self.recorder.evidence[live.model.name, task, seed] = key
+                jobs.append(Job(live.model.name, task, seed, key, self._cells(live.model.name, task, seed), paired))
+        return jobs
+
+    def _evidence_key(self, live: LiveModel, task: str, seed: int) -> str:
+        bound, suite = self.plan.tasks[task], self.plan.suite
+        identities = task_identity(bound), dataset_identity(bound)
+        images = self.features.images(bound)
+        return evidence_key(live.fingerprint, *identities, suite.precision, suite.decoder, images, seed)
+
+    def _pending(self, job: Job) -> bool:
+        left = [cell for cell in job.cells if not self.recorder.reuse(cell)]
+        return bool(left) or (job.paired and self._stored(job) is None)
+
+    def _embed(self, live: LiveModel, jobs: list[Job]) -> set[str]:
+        """One pass for each split that the jobs need; returns the tasks that cannot go on."""
+        failed: set[str] = set()
+        for (_, split), (tasks, layers) in self._wanted(jobs).items():
+            able = [job for job in jobs if job.task in tasks - failed]
+            if not able:
+                continue
+            work = partial(self.features.ensure, live, self.plan.tasks[able[0].task].dataset, split, tuple(layers))
+            if self.recorder.guard([cell for job in able for cell in job.cells], work) is None:
+                failed |= tasks
+                self.lost |= {(job.model, job.task): self.recorder.reason for job in able}
+        return failed
+
+    def _rekeyed(self, live: LiveModel, job: Job) -> Job:
+        """The job after the pass: its key names the images that were used, and some may have been left out."""
+        key = self._evidence_key(live, job.task, job.seed)
+        self.recorder.evidence[job.model, job.task, job.seed] = key
+        return replace(job, key=key)
+
+    def _wanted(self, jobs: list[Job]) -> Mapping[tuple[str, str], tuple[set[str], dict[str, None]]]:
+        """For each (source, split): the tasks that need it, and the union of their layers."""
+        wanted: dict[tuple[str, str], tuple[set[str], dict[str, None]]] = {}
+        for job in jobs:
+            bound = self.plan.tasks[job.task]
+            for fold in fold_indices(self.plan.suite, bound).values() if not bound.protocol.needs.encoder else ():
+                tasks, layers = wanted.setdefault((bound.dataset.card.source, fold.split), (set(), {}))
+                tasks.add(job.task)
+                layers.update(dict.fromkeys(bound.protocol.needs.layers))
+        return wanted
+
+    def _finish(self, live: LiveModel, job: Job, seconds: dict[str, float]) -> None:
+        """The job's evidence, then each of its metrics."""
+        start = time.perf_counter()
+        variants = self.recorder.guard(job.cells, lambda: self._stored(job) or self._evidence(live, job))
+        if variants is None:
+            self.lost[job.model, job.task] = self.recorder.reason
+        seconds = seconds | {"task": round(time.perf_counter() - start, 3)}
+        facts = {"fingerprint": live.fingerprint, "architecture": dict(live.model.identity),
+                 "preprocess": live.model.preprocess.model_dump(mode="json")}  # fmt: skip
+        for cell in job.cells if variants else ():
+            if variants and self.recorder.finished(cell) is None:
+                self.recorder.guard([cell], partial(self._measure, cell, (variants,), facts, seconds))
+
+    def _stored(self, job: Job) -> Variants | None:
+        return None if self.options.force else self._load(job.task, job.key)
+
+    def _load(self, task: str, key: str) -> Variants | None:
+        path = self.store.path("evidence", key, "safetensors")
+        if not path.is_file():
+            return None
+        try:
+            return evidences.load(path, self.plan.tasks[task].protocol.evidence)
+        except HarnessError:  # truncated by a crash of the machine: made again
+            return None
+
+    def _evidence(self, live: LiveModel, job: Job) -> Variants:
+        """Run the task, join the targets it was not shown, and store the outcome."""
+        protocol = self.plan.tasks[job.task].protocol
+        data, targets = self.features.data(live, self.plan.tasks[job.task], job.seed)
+        check_train(job.task, data)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(job.seed)
+            outcome = protocol.run(data)
+        variants = {"": outcome} if isinstance(outcome, Evidence) else dict(outcome)
+        for variant, found in variants.items():
+            if not isinstance(found, protocol.evidence):
+                raise HarnessError(
+                    f"task {job.task} must return {protocol.evidence.__name__}, not {type(found).__name__}"
+                )
+            variants[variant] = found.cpu().join(targets)
+            variants[variant].check(len(targets))
+        facts = {"model": job.model, "task": job.task, "seed": job.seed}
+        self.store.publish("evidence", job.key, "safetensors", lambda path: evidences.save(variants, path), facts)
+        return variants
+
+    def _both(self, cell: Cell) -> tuple[Variants, ...]:
+        """The evidence of a pair cell's two models."""
+        sides = []
+        for model in (cell.model, cell.partner or cell.model):
+            key = self.recorder.evidence.get((model, cell.task, cell.seed))
+            variants = self._load(cell.task, key) if key else None
+            if variants is None:
+                reason = self.lost.get((model, cell.task), "the model failed")
+                raise HarnessError(f"{cell.task} of {model} has no evidence to compare: {reason}")
+            sides.append(variants)
+        return tuple(sides)
+
+    def _measure(
+        self, cell: Cell, sides: tuple[Variants, ...], facts: Mapping[str, Any], seconds: dict[str, float]
+    ) -> None:
+        """Score every variant that all sides have."""
+        start = time.perf_counter()
+        metric, resamples = self.plan.metrics[cell.metric], self.plan.suite.resamples
+        common = [variant for variant in sides[0] if all(variant in side for side in sides)]
+        scores = [score(metric, *(side[v] for side in sides), variant=v, resamples=resamples) for v in common]
+        self.recorder.done(cell, scores, facts, seconds | {"metric": round(time.perf_counter() - start, 3)})
+
+
+def check_train(task: str, data: TaskData) -> None:
+    """Raises `HarnessError` when nothing can be learnt from the training images."""
+    if "train" not in data.folds:
+        return
+    targets = data.train.targets
+    classes = len(torch.unique(targets)) if not data.multilabel else 2
+    if len(targets) < 2 or classes < 2:
+        raise HarnessError(
+            f"{task}: {len(targets)} training images of {classes} class(es); at least two of each are needed"
+        )

@@ -1,0 +1,130 @@
+"""Keeps the outcome of every cell: a record on disk, an event for reporters, a line of the summary."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from typing import Any, Literal, TypeVar
+
+from harness.engine.options import Options, environment, peak_memory
+from harness.errors import HarnessError, OutputError, one_line
+from harness.identity import record_key
+from harness.metrics import Score
+from harness.planning import Cell, Plan, dataset_identity, task_identity
+from harness.plugins import Host
+from harness.records import Record, RecordStore, ScoreData, Summary
+
+T = TypeVar("T")
+
+
+class StopRunError(Exception):
+    """``--fail-fast`` met a failed cell."""
+
+
+class Recorder:
+    """Everything about cells but computing them.
+
+    Attributes:
+        summary: counts so far.
+        evidence: the evidence key of each (model, task, seed), once known.
+        reason: why the last guarded action failed.
+    """
+
+    reason = ""
+
+    def __init__(self, plan: Plan, host: Host, options: Options, device: str) -> None:
+        self.plan, self.host, self.options, self.device = plan, host, options, device
+        self.records = RecordStore(options.out / "records")
+        self.environment = environment(device) | {"plugins": {n: str(o) for n, o in host.origins.items()}}
+        self.evidence: dict[tuple[str, str, int], str] = {}
+        self.summary = Summary(
+            suite=plan.suite.name, out=str(options.out), cells=len(plan), images_wanted=plan.images,
+            skipped=len(plan.skips), skips=[skip._asdict() for skip in plan.skips],
+        )  # fmt: skip
+
+    def key(self, cell: Cell) -> str:
+        """The cell's record key; empty while the evidence of its model (or of its partner) is unknown."""
+        models = [cell.model] if cell.partner is None else [cell.model, cell.partner]
+        evidence = tuple(self.evidence.get((model, cell.task, cell.seed), "") for model in models)
+        if not all(evidence):
+            return ""
+        return record_key(evidence, self.plan.metrics[cell.metric].identity, self.plan.suite.resamples)
+
+    def finished(self, cell: Cell) -> Record | None:
+        """The cell's finished record, unless the run is forced or the file cannot be read: then it is made again."""
+        if self.options.force:
+            return None
+        try:
+            return self.records.done(cell, self.key(cell))
+        except HarnessError as error:
+            if str(error) not in self.summary.warnings:
+                self.summary.warnings.append(str(error))
+            return None
+
+    def reuse(self, cell: Cell) -> bool:
+        """Whether the cell was finished before; if so it is announced."""
+        record = self.finished(cell)
+        if record is None:
+            return False
+        self.summary.reused += 1
+        self.host.emit("cell_finished", record=record.model_copy(update={"reused": True}))
+        return True
+
+    def done(self, cell: Cell, scores: list[Score], facts: Mapping[str, Any], seconds: dict[str, float]) -> None:
+        """Record a finished cell."""
+        provenance = self.environment | {"seconds": seconds, "peak_memory": peak_memory(self.device)}
+        found = tuple(ScoreData.model_validate(asdict(score)) for score in scores)
+        record = self._record(cell, "done", scores=found, facts=self._facts(cell) | dict(facts), provenance=provenance)
+        self.records.write(record)
+        self.summary.done += 1
+        self.host.emit("cell_finished", record=record)
+
+    def skipped(self) -> None:
+        """Record every skipped pair with its reason, once."""
+        for skip in self.plan.skips:
+            for metric in [skip.metric] if skip.metric else self.plan.metrics:
+                for model in self.plan.models:
+                    cell = Cell(model, skip.task, metric, self.plan.suite.seeds[0])
+                    if not self.records.path(cell, "").is_file():
+                        self.records.write(self._record(cell, "skipped", reason=skip.reason))
+
+    def guard(self, cells: Iterable[Cell], action: Callable[[], T]) -> T | None:
+        """``action()``; or None, after a record of its failure for every cell.
+
+        Raises `OutputError` when nothing can be recorded any more, `StopRunError` after a failure with ``--fail-fast``.
+        """
+        try:
+            return action()
+        except OutputError:
+            raise
+        except Exception as error:  # whatever model, task or metric code raises fails its cells, not the run
+            self.reason = one_line(error)
+            for cell in cells:
+                self._failed(cell, error)
+            return None
+
+    def _failed(self, cell: Cell, error: Exception) -> None:
+        trace = {"traceback": "".join(traceback.format_exception(error))}
+        record = self._record(cell, "failed", reason=one_line(error), provenance=self.environment | trace)
+        self.records.write(record)
+        self.summary.failed += 1
+        named = {name: str(value) for name, value in cell._asdict().items() if value is not None}
+        self.summary.failures.append(named | {"reason": record.reason})
+        self.host.emit("cell_failed", record=record)
+        if self.options.fail_fast:
+            raise StopRunError
+
+    def _record(self, cell: Cell, status: Literal["done", "failed", "skipped"], **fields: Any) -> Record:
+        return Record(
+            status=status, model=cell.model, task=cell.task, metric=self.plan.metrics[cell.metric].describe(),
+            seed=cell.seed, partner=cell.partner, key=self.key(cell), limit=self.plan.suite.limit,
+            primary=self.plan.tasks[cell.task].primary.name == cell.metric,
+            card=self.plan.models[cell.model].card.model_dump(mode="json", exclude_defaults=True), **fields,
+        )  # fmt: skip
+
+    def _facts(self, cell: Cell) -> dict[str, Any]:
+        """What went into the key, in words."""
+        task, suite = self.plan.tasks[cell.task], self.plan.suite
+        return {"task": task_identity(task), "dataset": dataset_identity(task), "precision": suite.precision,
+                "decoder": suite.decoder, "resamples": suite.resamples}  # fmt: skip

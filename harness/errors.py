@@ -1,0 +1,43 @@
+"""The one exception the user is meant to read."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HarnessError(Exception):
+    """Something the user can mend. The message is one line: what is wrong, where, and what to do."""
+
+
+class PlanError(HarnessError):
+    """A suite that cannot be planned: unknown names, impossible parameters."""
+
+
+class OutputError(HarnessError):
+    """The run folder cannot be written: nothing more can be kept, so the run stops."""
+
+
+class CorruptImageError(HarnessError):
+    """An image that is missing or cannot be decoded."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"image {name}: {reason}")
+        self.name, self.reason = name, reason
+
+    def __reduce__(self) -> tuple[type[CorruptImageError], tuple[str, str]]:
+        return type(self), (self.name, self.reason)
+
+
+def one_line(error: BaseException) -> str:
+    """The error as one line, with its type where the message alone would not say what happened."""
+    text = " ".join(str(error).split())
+    if isinstance(error, HarnessError) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` for the closest known name, or an empty string."""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {found[0]!r}?" if found else ""

@@ -1,0 +1,172 @@
+"""Metrics: named, versioned functions of one kind of evidence.
+
+A metric returns one of three things: one number an image (N,), whose mean is the score; a `Weighted` function of image
+weights; or just a number. The host gives every score a 95 % confidence interval over the test images by the bootstrap:
+the first two for all resamples at once, the last by computing it anew on each.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from harness.datasets import DatasetCard
+from harness.errors import HarnessError
+from harness.evidence import Evidence
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Skip = Callable[[DatasetCard], str | None]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A number with its 95 % interval (`low`, `high` are None where none can be given) over `n` images."""
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    variant: str = ""
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """A score as a function of image weights: (R, N) to (R,); ones give its value, multinomial draws its interval."""
+
+    of: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric and what is declared of it.
+
+    Attributes:
+        compute: a function of the evidence (of two for a pair metric), or a class or object with ``update`` and
+            ``compute`` (any `torchmetrics.Metric`), fed ``(scores, targets)``.
+        accepts: the type of evidence.
+        bounds: the least and the greatest value it can take, in `unit`.
+        pair: whether it compares two models' evidence on one dataset.
+        skip: tells from a dataset's card why the metric does not apply, or None.
+    """
+
+    name: str
+    compute: Callable[..., Any]
+    accepts: type[Evidence]
+    unit: str = ""
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    higher_is_better: bool = True
+    version: int = 1
+    pair: bool = False
+    skip: Skip = field(default=lambda card: None)
+    __doc__: str | None = None
+
+    def __call__(self, *evidence: Evidence) -> Any:
+        """The bare value: a number or (N,) tensor."""
+        if not hasattr(self.compute, "update"):
+            return self.compute(*evidence)
+        meter: Any = self.compute() if inspect.isclass(self.compute) else self.compute
+        if hasattr(meter, "reset"):
+            meter.reset()
+        meter.update(getattr(evidence[0], "scores"), getattr(evidence[0], "targets"))  # noqa: B009
+        return meter.compute()
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What of the metric can change a score."""
+        return {"name": self.name, "version": self.version}
+
+    def describe(self) -> dict[str, Any]:
+        """What a record says of the metric; infinite bounds become None, as JSON has none."""
+        bounds = [b if math.isfinite(b) else None for b in self.bounds]
+        return {**self.identity, "unit": self.unit, "bounds": bounds, "higher_is_better": self.higher_is_better}
+
+
+def metric(
+    name: str,
+    *,
+    accepts: type[Evidence],
+    unit: str = "",
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+    higher_is_better: bool = True,
+    version: int = 1,
+    pair: bool = False,
+    skip: Skip | None = None,
+) -> Callable[[Callable[..., Any]], Metric]:
+    """Declare a metric; see `Metric`. Decorates a function, or a class with ``update`` and ``compute``."""
+
+    def decorate(compute: Callable[..., Any]) -> Metric:
+        return Metric(
+            name, compute, accepts, unit, bounds, higher_is_better, version, pair,
+            skip or (lambda card: None), inspect.getdoc(compute),
+        )  # fmt: skip
+
+    return decorate
+
+
+def value(metric: Metric, *evidence: Evidence) -> float:
+    """The metric's value on whole evidence. Raises `HarnessError` when it is not finite or out of bounds."""
+    return _number(metric, metric(*evidence), len(evidence[0]))
+
+
+def score(metric: Metric, *evidence: Evidence, variant: str = "", resamples: int = 1000, seed: int = 0) -> Score:
+    """The metric's value on whole evidence, with its bootstrap interval; errors as `value`."""
+    n, found = len(evidence[0]), metric(*evidence)
+    number = _number(metric, found, n)
+    low, high = _interval(_redrawn(metric, evidence, found, resamples, seed))
+    return Score(number, low, high, n, variant)
+
+
+def _number(metric: Metric, found: Any, n: int) -> float:
+    import torch
+
+    if isinstance(found, Weighted):
+        found = found.of(torch.ones(1, n, dtype=torch.float64))
+    found = torch.as_tensor(found)
+    if found.numel() != 1 and found.shape != (n,):
+        raise HarnessError(f"metric {metric.name} must return one number or ({n},), got shape {tuple(found.shape)}")
+    return _bounded(metric, float(found.double().mean()))
+
+
+def _redrawn(metric: Metric, evidence: tuple[Evidence, ...], found: Any, resamples: int, seed: int) -> Tensor:
+    """The metric on each bootstrap resample of the images, (resamples,)."""
+    import torch
+
+    from harness.numerics import bootstrap
+
+    n = len(evidence[0])
+    if not isinstance(found, Weighted) and torch.as_tensor(found).shape != (n,):
+        resampled = bootstrap.resample_indices(n, resamples, seed)
+        return torch.tensor([float(metric(*(e.take(index) for e in evidence))) for index in resampled])
+    of = found.of if isinstance(found, Weighted) else lambda w: w @ torch.as_tensor(found).double() / n
+    return torch.cat([torch.empty(0), *(of(w) for w in bootstrap.weights(n, resamples, seed))])
+
+
+def _interval(draws: Tensor) -> tuple[float | None, float | None]:
+    """The central 95 % of bootstrap draws; undefined draws (a class lost its last image) are left out."""
+    import torch
+
+    draws = draws[draws.isfinite()].double()
+    if len(draws) == 0:
+        return None, None
+    low, high = torch.quantile(draws, torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    return low, high
+
+
+def _bounded(metric: Metric, value: float) -> float:
+    low, high = metric.bounds
+    slack = 1e-6 * max(1.0, *(abs(b) for b in metric.bounds if math.isfinite(b)), 1.0)
+    if not math.isfinite(value):
+        raise HarnessError(f"metric {metric.name} returned {value}")
+    if not low - slack <= value <= high + slack:
+        raise HarnessError(f"metric {metric.name} returned {value:g}, outside its declared bounds {metric.bounds}")
+    return min(max(value, low), high)
+
+
+def as_dict(score: Score) -> dict[str, Any]:
+    """A score as plain JSON values."""
+    return asdict(score)

@@ -1,0 +1,220 @@
+"""The plan: a suite's cells, the passes they share, and what is skipped and why. Pure data; imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from harness.datasets import DatasetCard, FoldIndex, folds
+from harness.errors import HarnessError, PlanError, one_line
+from harness.lookup import BoundTask, find_metrics, find_model, find_tasks, match_models
+from harness.metrics import Metric
+from harness.metrics import Skip as SkipReason
+from harness.models import Model
+from harness.names import parse_task
+from harness.plugins import Host
+from harness.suite import Suite
+from harness.tasks import CLEAN, parameters
+
+
+class Cell(NamedTuple):
+    """One model × task × metric × seed; `partner` is the second model of a pair metric."""
+
+    model: str
+    task: str
+    metric: str
+    seed: int
+    partner: str | None = None
+
+
+class Skip(NamedTuple):
+    """A pair that is not run, and why. `metric` is empty when the whole task is skipped."""
+
+    task: str
+    metric: str
+    reason: str
+
+
+class PassPlan(NamedTuple):
+    """One sweep of one encoder over one split, for every layer and view that any cell asked for."""
+
+    model: str
+    source: str
+    split: str
+    layers: tuple[str, ...]
+    views: tuple[str, ...]
+    images: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a suite comes to.
+
+    Attributes:
+        models, tasks, metrics: the objects behind the names, in the suite's order.
+        pairs: per task, the metrics that apply.
+    """
+
+    suite: Suite
+    models: dict[str, Model]
+    tasks: dict[str, BoundTask]
+    metrics: dict[str, Metric]
+    pairs: dict[str, tuple[str, ...]]
+    skips: tuple[Skip, ...]
+    passes: tuple[PassPlan, ...]
+
+    def cells(self) -> Iterator[Cell]:
+        """Every cell, model by model; pair cells after all others."""
+        single, paired = self._split_pairs()
+        for model in self.models:
+            for task, metrics in single:
+                for seed in self.suite.seeds:
+                    for metric in metrics:
+                        yield Cell(model, task, metric, seed)
+        for task, metrics in paired:
+            for a, b in combinations(self.models, 2):
+                for seed in self.suite.seeds:
+                    for metric in metrics:
+                        yield Cell(a, task, metric, seed, b)
+
+    def _split_pairs(self) -> tuple[list[tuple[str, list[str]]], list[tuple[str, list[str]]]]:
+        single = [(t, [m for m in names if not self.metrics[m].pair]) for t, names in self.pairs.items()]
+        paired = [(t, [m for m in names if self.metrics[m].pair]) for t, names in self.pairs.items()]
+        return single, paired
+
+    def __len__(self) -> int:
+        single, paired = self._split_pairs()
+        n, seeds = len(self.models), len(self.suite.seeds)
+        per_model, per_pair = sum(len(m) for _, m in single), sum(len(m) for _, m in paired)
+        return seeds * (n * per_model + n * (n - 1) // 2 * per_pair)
+
+    @property
+    def images(self) -> int:
+        """Images to forward from a cold store: the distinct (encoder, image, view)."""
+        return sum(p.images * len(p.views) for p in self.passes)
+
+
+def plan(suite: Suite, host: Host, models: dict[str, Model] | None = None) -> Plan:
+    """Plan a suite.
+
+    Args:
+        models: models that exist only in memory, used for the names they are given under.
+
+    Raises `HarnessError` for unknown names, with the nearest known one, and `PlanError` when no cell is left.
+    """
+    given = models or {}
+    found = {name: given[name] if name in given else find_model(host, name) for name in _names(suite, host, given)}
+    tasks = find_tasks(host, suite.tasks)
+    metrics = {m.name: m for m in find_metrics(host, suite.metrics)}
+    pairs: dict[str, tuple[str, ...]] = {}
+    skips: list[Skip] = []
+    for text, task in tasks.items():
+        pairs[text] = _pair(text, task, metrics, len(found), skips)
+    result = Plan(suite, found, tasks, metrics, pairs, tuple(skips), tuple(_passes(suite, found, tasks, pairs)))
+    if len(result) == 0:
+        reason = f"{skips[0].task} × {skips[0].metric or 'any metric'}: {skips[0].reason}" if skips else "it names none"
+        raise PlanError(f"suite {suite.name} has no cell to run: {reason}")
+    return result
+
+
+def _names(suite: Suite, host: Host, given: dict[str, Model]) -> list[str]:
+    return [name for m in suite.models for name in ([m] if m in given else match_models(host, (m,)))]
+
+
+def _pair(text: str, task: BoundTask, metrics: dict[str, Metric], models: int, skips: list[Skip]) -> tuple[str, ...]:
+    """The metrics that apply to a task; each that does not goes to `skips` with the reason."""
+    card = task.dataset.card
+    if reason := _asked(task.protocol.skip, card) or _unfit(card) or _unseen(task):
+        skips.append(Skip(text, "", reason))
+        return ()
+    fitting = []
+    for name, metric in metrics.items():
+        if not issubclass(task.protocol.evidence, metric.accepts):
+            reason = f"accepts {metric.accepts.name}, the task gives {task.protocol.evidence.name}"
+        elif metric.pair and models < 2:
+            reason = "compares two models, the suite has one"
+        else:
+            reason = _asked(metric.skip, card)
+        if reason:
+            skips.append(Skip(text, name, reason))
+        else:
+            fitting.append(name)
+    return tuple(fitting)
+
+
+def _asked(skip: SkipReason, card: DatasetCard) -> str | None:
+    """A plugin's reason to skip; if it cannot tell, that is the reason."""
+    try:
+        return skip(card)
+    except Exception as error:  # one plugin's mistake must not keep the others from being planned
+        return f"skip() failed: {one_line(error)}"
+
+
+def _unfit(card: DatasetCard) -> str | None:
+    try:
+        folds(card.splits)
+    except HarnessError as error:
+        return str(error)
+    return "has one class only" if card.kind == "single-label" and card.num_classes < 2 else None
+
+
+def _unseen(task: BoundTask) -> str | None:
+    missing = [view for view in task.protocol.needs.views if view != CLEAN]
+    return f"needs the view {missing[0]!r}, and this version has only {CLEAN!r}" if missing else None
+
+
+def fold_indices(suite: Suite, task: BoundTask) -> dict[str, FoldIndex]:
+    """The folds a task gets, after ``limit``: which rows of which split's embeddings."""
+    sizes = {k: min(n, suite.limit or n) for k, n in task.dataset.card.splits.items()}
+    return {name: fold for name, fold in folds(sizes).items() if name in task.protocol.needs.folds}
+
+
+def _passes(
+    suite: Suite, models: dict[str, Model], tasks: dict[str, BoundTask], pairs: dict[str, tuple[str, ...]]
+) -> Iterator[PassPlan]:
+    """The union, over tasks, of the layers and views of each (source, split), once a model."""
+    wanted: dict[tuple[str, str], tuple[dict[str, None], dict[str, None], int]] = {}
+    for text, task in tasks.items():
+        needs = task.protocol.needs
+        if needs.encoder or not pairs[text]:
+            continue
+        card = task.dataset.card
+        for fold in fold_indices(suite, task).values():
+            images = min(card.splits[fold.split], suite.limit or card.splits[fold.split])
+            layers, views, _ = wanted.setdefault((card.source, fold.split), ({}, {}, images))
+            layers |= dict.fromkeys(needs.layers)
+            views |= dict.fromkeys(needs.views)
+    for model in models:
+        for (source, split), (layers, views, images) in wanted.items():
+            yield PassPlan(model, source, split, tuple(layers), tuple(views), images)
+
+
+def task_identity(task: BoundTask) -> dict[str, Any]:
+    """What of a protocol can change a score: name, version, parameters."""
+    return {"name": task.protocol.name, "version": task.protocol.version, "parameters": parameters(task.protocol)}
+
+
+def dataset_identity(task: BoundTask) -> dict[str, Any]:
+    """What of a dataset can change a score: the pixels' name and revision, which target, what tasks choose by."""
+    card = task.dataset.card
+    return {"name": card.name, "revision": card.revision, "target": card.target, "primary": task.primary.identity}
+
+
+def describe(result: Plan) -> dict[str, Any]:
+    """The plan as JSON values: counts, passes, skips."""
+    return {
+        "suite": result.suite.name,
+        "models": list(result.models),
+        "tasks": {task: list(metrics) for task, metrics in result.pairs.items()},
+        "cells": len(result),
+        "passes": len(result.passes),
+        "images": result.images,
+        "skips": [skip._asdict() for skip in result.skips],
+    }
+
+
+def protocol_of(text: str) -> str:
+    """The protocol part of a task's name."""
+    return str(parse_task(text)[0])

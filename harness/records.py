@@ -1,0 +1,186 @@
+"""Records: the outcome of each cell as one JSON file, written atomically. They are the truth; all else is derived."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.errors import HarnessError, OutputError, one_line
+from harness.planning import Cell
+
+SCHEMA = 1
+
+
+class NewerSchemaError(HarnessError):
+    """A record written by a later version of the harness."""
+
+
+class ScoreData(BaseModel):
+    """A score as recorded; see `harness.metrics.Score`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    variant: str = ""
+
+
+class Record(BaseModel):
+    """One cell's outcome and all that is needed to judge and repeat it.
+
+    Attributes:
+        key: digest of all that can change the score (`harness.identity`); empty if a failure came before it was known.
+        scores: the primary variant first.
+        metric: name, version, unit, bounds, higher_is_better.
+        facts: what went into the key, in words: task parameters, dataset revision, fingerprint, precision…
+        provenance: plugins and versions, environment, device, seconds, peak memory. In no key.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    schema_version: int = SCHEMA
+    status: Literal["done", "failed", "skipped"]
+    model: str
+    task: str
+    metric: dict[str, Any]
+    seed: int = 0
+    partner: str | None = None
+    key: str = ""
+    scores: tuple[ScoreData, ...] = ()
+    reason: str = ""
+    kind: Literal["measured", "reported"] = "measured"
+    primary: bool = False
+    limit: int | None = None
+    finished: float = Field(default_factory=time.time)
+    card: dict[str, Any] = Field(default_factory=dict)
+    facts: dict[str, Any] = Field(default_factory=dict)
+    provenance: dict[str, Any] = Field(default_factory=dict)
+    reused: bool = Field(default=False, exclude=True)
+
+    @property
+    def cell(self) -> Cell:
+        return Cell(self.model, self.task, self.metric["name"], self.seed, self.partner)
+
+    @property
+    def score(self) -> ScoreData:
+        """The primary score of a done record."""
+        return self.scores[0]
+
+
+class Summary(BaseModel):
+    """How a run ended; ``summary.json``."""
+
+    suite: str
+    out: str
+    cells: int = 0
+    done: int = 0
+    reused: int = 0
+    failed: int = 0
+    skipped: int = 0
+    interrupted: bool = False
+    seconds: float = 0.0
+    images_forwarded: int = 0
+    images_wanted: int = 0
+    failures: list[dict[str, str]] = Field(default_factory=list)
+    skips: list[dict[str, str]] = Field(default_factory=list)
+    excluded_images: list[str] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write under a temporary name, fsync, rename: a reader sees the old file or the new one, never half of it.
+
+    Raises `OutputError` when the disk is full or the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name[:80]}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        reason = error.strerror or error
+        raise OutputError(f"cannot write {path}: {reason}; free space or choose another --out") from error
+
+
+class RecordStore:
+    """The ``records/`` folder of a run: ``MODEL/TASK/METRIC-SEED-KEY.json``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, cell: Cell, key: str) -> Path:
+        """Where a cell's record is. The same cell under another key (another revision, say) has another file."""
+        model = slug(cell.model if cell.partner is None else f"{cell.model}~{cell.partner}")
+        return self.folder / model / slug(cell.task) / f"{slug(cell.metric)}-{cell.seed}-{(key or 'unknown')[:16]}.json"
+
+    def done(self, cell: Cell, key: str) -> Record | None:
+        """The finished record of a cell under exactly this key, if there is one."""
+        path = self.path(cell, key)
+        if not path.is_file():
+            return None
+        record = read_record(path)
+        return record if record.status == "done" and record.key == key else None
+
+    def write(self, record: Record) -> Path:
+        """Write a record. A failure never replaces a finished record."""
+        path = self.path(record.cell, record.key)
+        if record.status == "done" or not self._kept(record):
+            write_atomically(path, record.model_dump_json(indent=1).encode() + b"\n")
+        return path
+
+    def _kept(self, record: Record) -> bool:
+        """Whether the file of a cell that was not computed stays: it is a finished record, or may be a newer one."""
+        try:
+            return self.done(record.cell, record.key) is not None
+        except NewerSchemaError:
+            return True
+        except HarnessError:  # damaged
+            return False
+
+    def paths(self) -> Iterator[Path]:
+        """All record files (temporary ones have another ending)."""
+        return self.folder.glob("*/*/*.json")
+
+
+def read_record(path: Path) -> Record:
+    """A record from its file.
+
+    Raises `HarnessError` for a file that is no record, `NewerSchemaError` for one of a later schema.
+    """
+    try:
+        data = json.loads(path.read_bytes())
+        version = data.get("schema_version")
+        if isinstance(version, int) and version > SCHEMA:
+            raise NewerSchemaError(
+                f"{path}: written by a newer harness (schema {version}; this one reads {SCHEMA}): upgrade"
+            )
+        return Record.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise HarnessError(f"{path}: not a record: {where}: {first['msg']}") from None
+    except (OSError, ValueError, AttributeError) as error:
+        raise HarnessError(f"{path}: not a record: {one_line(error)}") from None
+
+
+def slug(name: str) -> str:
+    """A name as one file-system component; different names stay different."""
+    plain = re.sub(r"[^A-Za-z0-9._@=,+-]+", "_", name).strip(".") or "_"
+    if plain == name and len(plain) <= 80:
+        return plain
+    return f"{plain[:60]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -1,0 +1,160 @@
+"""Tasks: protocols bound to a dataset. A task turns what it needs of an encoder into evidence."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
+
+from harness.datasets import DatasetCard
+from harness.errors import HarnessError
+from harness.evidence import Evidence
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from harness.encoder import Encoder
+
+EMBEDDING, CLEAN = "embedding", "clean"
+FOLDS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a task gets, and all it gets.
+
+    Attributes:
+        folds: of train, val and test.
+        layers, views: pooled activations served from the shared pass or the store (``embedding`` is the default layer).
+        encoder: the live encoder and its pixels instead (fine-tuning, attribution, dense heads).
+    """
+
+    folds: tuple[str, ...] = FOLDS
+    layers: tuple[str, ...] = (EMBEDDING,)
+    views: tuple[str, ...] = (CLEAN,)
+    encoder: bool = False
+
+
+class TargetsWithheldError(HarnessError):
+    """A task asked for the test targets. The host joins them to what the task returns."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold's features, (N, D) a layer and view, and its targets (None where the host withholds them)."""
+
+    name: str
+    features: Mapping[tuple[str, str], Tensor]
+    given: Tensor | None
+    read_pixels: Callable[[int], Iterator[Tensor]] | None = None
+
+    @property
+    def embeddings(self) -> Tensor:
+        """(N, D) of the first layer and view asked for."""
+        return next(iter(self.features.values()))
+
+    def layer(self, name: str, view: str = CLEAN) -> Tensor:
+        """(N, D) of one of the layers and views that the task needs."""
+        return self.features[name, view]
+
+    @property
+    def targets(self) -> Tensor:
+        """(N,) int64 or (N, C) of 0 and 1. Raises `TargetsWithheldError` on the test fold."""
+        if self.given is None:
+            raise TargetsWithheldError(
+                f"the targets of the {self.name} fold are withheld from tasks: return scores instead"
+            )
+        return self.given
+
+    def pixels(self, batch_size: int) -> Iterator[Tensor]:
+        """uint8 batches (N, 3, S, S) in order, for tasks that need the encoder."""
+        if self.read_pixels is None:
+            raise HarnessError("this task did not ask for pixels: declare Needs(encoder=True)")
+        return self.read_pixels(batch_size)
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """What a task's `run` gets.
+
+    Attributes:
+        folds: by name; `train`, `val` and `test` for short.
+        classes: class names.
+        judge: the dataset's primary metric of evidence about the val images, larger is better: to choose by.
+        seed: for whatever the task draws; torch's generator is already seeded with it.
+        encoder: on `device`, for tasks that asked for it.
+    """
+
+    folds: Mapping[str, Fold]
+    classes: tuple[str, ...]
+    multilabel: bool
+    judge: Callable[[Evidence], float]
+    seed: int = 0
+    device: str = "cpu"
+    encoder: Encoder | None = field(default=None, repr=False)
+
+    @property
+    def train(self) -> Fold:
+        return self.folds["train"]
+
+    @property
+    def val(self) -> Fold:
+        return self.folds["val"]
+
+    @property
+    def test(self) -> Fold:
+        return self.folds["test"]
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+
+@runtime_checkable
+class Task(Protocol):
+    """A protocol: a frozen dataclass, whose fields are its parameters, decorated with `task`.
+
+    `needs` may be an attribute or left out (embeddings of all folds); `skip` tells why it cannot run on a dataset.
+    """
+
+    name: ClassVar[str]
+    evidence: ClassVar[type[Evidence]]
+    version: ClassVar[int]
+    episodic: ClassVar[bool]
+    needs: Needs
+
+    def skip(self, card: DatasetCard) -> str | None: ...
+
+    def run(self, data: TaskData) -> Evidence | Mapping[str, Evidence]: ...
+
+
+T = TypeVar("T", bound=type)
+
+
+def task(name: str, *, evidence: type[Evidence], version: int = 1, episodic: bool = False) -> Callable[[T], T]:
+    """Declare a protocol: a class whose ``run(data)`` returns `evidence`, alone or by variant.
+
+    Args:
+        name: as in ``name@dataset``.
+        version: raise it when the numbers change; records of other versions are never mixed.
+        episodic: draws its episodes by label, and so gets the test targets.
+    """
+
+    def decorate(cls: T) -> T:
+        if not callable(getattr(cls, "run", None)):
+            raise HarnessError(f"task {name!r}: {cls.__name__} needs a method run(data)")
+        own = "__dataclass_fields__" in vars(cls)  # not a base's: the fields of a subclass are parameters too
+        cls = cls if own else dataclass(frozen=True)(cls)  # type: ignore[assignment]
+        facts = {"name": name, "evidence": evidence, "version": version, "episodic": episodic}
+        defaults = {"needs": Needs(), "skip": lambda self, card: None}
+        for key, value in (facts | {k: v for k, v in defaults.items() if not hasattr(cls, k)}).items():
+            setattr(cls, key, value)
+        return cls
+
+    return decorate
+
+
+def parameters(task: Task) -> dict[str, Any]:
+    """The task's parameters, defaults included: what of them can change a number."""
+    return {f.name: getattr(task, f.name) for f in dataclasses.fields(task)}  # type: ignore[arg-type]
