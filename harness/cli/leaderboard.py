@@ -1,0 +1,31 @@
+"""``harness leaderboard``: the board of one or several run folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def leaderboard(
+    runs: list[Path] = typer.Argument(help="Run folders; several are merged."),  # noqa: B008
+    columns: str = typer.Option("primary", help="primary: one metric a task; all: every metric."),
+    format: str = typer.Option("terminal", help="terminal, text, markdown, csv, json, latex or html."),
+) -> None:
+    """Rank the models of finished records."""
+    from harness import api
+    from harness.board.terminal import table
+    from harness.errors import HarnessError
+
+    for folder in runs:
+        if not (folder / "records").is_dir():
+            raise HarnessError(f"{folder} holds no records/: give a folder that 'harness run --out' wrote")
+    if columns not in ("primary", "all"):
+        raise HarnessError(f"--columns {columns!r}: one of primary, all")
+    board = api.leaderboard(*runs, columns="all" if columns == "all" else "primary")
+    if format == "terminal":
+        from rich.console import Console
+
+        Console().print(table(board))
+    else:
+        print(board.render(format))

@@ -1,0 +1,31 @@
+"""``harness list``: names of one kind, with what they are and where they come from."""
+
+from __future__ import annotations
+
+import typer
+
+from harness.cli.common import make_host, print_table
+
+KINDS = {"models": "model", "datasets": "dataset", "tasks": "task", "metrics": "metric", "analyses": "analysis",
+         "engines": "engine"}  # fmt: skip
+
+
+def list_(
+    context: typer.Context,
+    kind: str = typer.Argument("all", help=f"{', '.join(KINDS)}, suites or all."),
+) -> None:
+    """List what plugins and the catalogue offer."""
+    from harness.errors import HarnessError, nearest
+
+    host = make_host(context)
+    if kind not in (*KINDS, "suites", "all"):
+        raise HarnessError(
+            f"cannot list {kind!r}{nearest(kind, [*KINDS, 'suites'])} (one of: {', '.join(KINDS)}, suites)"
+        )
+    for plural, singular in KINDS.items():
+        entries = list(host[singular]) if kind in (plural, "all") else []
+        if entries:
+            rows = ((e.name + ("…" if e.name.endswith(":") else ""), e.summary, e.origin) for e in entries)
+            print_table((plural, "", "from"), rows)
+    if kind in ("suites", "all"):
+        print_table(("suites", ""), ((name, suite.description) for name, suite in sorted(host.suites.items())))

@@ -1,0 +1,59 @@
+"""``harness plan``: what a suite comes to, before anything runs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import typer
+
+from harness.cli.common import make_host, print_table, split_names
+
+if TYPE_CHECKING:
+    from harness.planning import Plan
+
+
+def plan(
+    context: typer.Context,
+    suite: str = typer.Argument("quickstart", help="A suite of the catalogue, or a YAML file."),
+    models: str = typer.Option(None, help="Models instead of the suite's."),
+    tasks: str = typer.Option(None, help="Tasks instead of the suite's."),
+    metrics: str = typer.Option(None, help="Metrics instead of the suite's."),
+    limit: int = typer.Option(None, help="Use at most this many images of each split."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Show the cells, what they share, how many images will be forwarded, and what is skipped and why."""
+    from harness.api import load_suite
+    from harness.cli.run import overrides
+    from harness.planning import describe
+    from harness.planning import plan as make_plan
+
+    host = make_host(context)
+    changes = overrides(models=split_names(models), tasks=split_names(tasks), metrics=split_names(metrics), limit=limit)
+    planned = make_plan(load_suite(suite, host, **changes), host)
+    if as_json:
+        print(json.dumps(describe(planned), indent=1))
+    else:
+        show_plan(planned)
+
+
+def show_plan(planned: Plan) -> None:
+    """Print a plan as tables."""
+    suite, seeds = planned.suite, len(planned.suite.seeds)
+    print(f"{suite.name}: {len(planned.models)} models × {len(planned.tasks)} tasks"
+          f"{f' × {seeds} seeds' if seeds > 1 else ''} = {len(planned):,} cells")  # fmt: skip
+    print(f"models: {', '.join(planned.models)}")
+    print_table(("task", "metrics"), ((task, ", ".join(m) or "skipped") for task, m in planned.pairs.items()))
+    shared: dict[tuple[str, str, int, str], int] = {}
+    for step in planned.passes:
+        key = (step.source, step.split, step.images, ", ".join(step.layers))
+        shared[key] = shared.get(key, 0) + 1
+    print_table(
+        ("pass over", "split", "images", "layers", "encoders"),
+        ((source, split, f"{images:,}", layers, n) for (source, split, images, layers), n in shared.items()),
+    )
+    print(f"{len(planned.passes)} passes, {planned.images:,} images to forward when nothing is stored yet")
+    if planned.skips:
+        print_table(
+            ("skipped task", "metric", "reason"), ((s.task, s.metric or "(all)", s.reason) for s in planned.skips)
+        )

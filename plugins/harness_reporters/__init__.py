@@ -1,0 +1,1 @@
+"""First-party reporters: what a run shows and logs while it goes."""

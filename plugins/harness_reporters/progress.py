@@ -1,0 +1,81 @@
+"""Live progress: cells done, images a second of the current pass, time left; plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from harness import hookimpl
+from harness.passes import PassProgress
+from harness.planning import Plan
+from harness.records import Record, Summary
+
+PLAIN_SECONDS = 5.0
+
+
+class ProgressReporter:
+    """Draws two bars, cells and the current pass; on a non-terminal prints a line now and then."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.live = console.is_terminal
+        self.total = self.finished = 0
+        self._last = 0.0
+        self._bars = Progress(
+            TextColumn("{task.description:<34}"), BarColumn(24), MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"), TimeElapsedColumn(), TextColumn("left"),
+            TimeRemainingColumn(), console=console, transient=True,
+        )  # fmt: skip
+
+    @hookimpl
+    def run_started(self, plan: Plan, out: Path) -> None:
+        self.total, self.finished, self._last = len(plan), 0, time.monotonic()
+        self.console.print(
+            f"[bold]{plan.suite.name}[/]: {len(plan.models)} models × {len(plan.tasks)} tasks, {self.total} cells,"
+            f" {plan.images:,} images to forward at most → {out}", highlight=False, soft_wrap=True,
+        )  # fmt: skip
+        if self.live:
+            self._cells = self._bars.add_task("cells", total=self.total, note="")
+            self._pass = self._bars.add_task("", total=None, note="", visible=False)
+            self._bars.start()
+
+    @hookimpl
+    def pass_progress(self, progress: PassProgress) -> None:
+        where = f"{progress.model} · {progress.source.split('@')[0]}/{progress.split}"
+        speed = f"{progress.images_per_second:,.0f} img/s"
+        if self.live:
+            self._bars.update(self._pass, description=where[:34], total=progress.total, completed=progress.done,
+                              note=speed, visible=progress.done < progress.total)  # fmt: skip
+        elif progress.done == progress.total:
+            self._line(f"  pass {where}: {progress.total:,} images, {speed}")
+
+    @hookimpl
+    def cell_finished(self, record: Record) -> None:
+        self._advance(record)
+
+    @hookimpl
+    def cell_failed(self, record: Record) -> None:
+        self._advance(record)
+        self.console.print(f"[red]failed[/] {record.model} × {record.task} × {record.metric['name']}: ", end="")
+        self.console.print(record.reason, markup=False, highlight=False, soft_wrap=True)
+
+    @hookimpl
+    def run_finished(self, summary: Summary) -> None:
+        if self.live:
+            self._bars.stop()
+
+    def _advance(self, record: Record) -> None:
+        self.finished += 1
+        if self.live:
+            self._bars.update(self._cells, completed=self.finished, note=record.model[:20])
+        else:
+            self._line(f"  {self.finished}/{self.total} cells, at {record.model} × {record.task}", every=PLAIN_SECONDS)
+
+    def _line(self, text: str, every: float = 0.0) -> None:
+        now = time.monotonic()
+        if now - self._last >= every:
+            self._last = now
+            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
