@@ -19,15 +19,15 @@ class LiveModel:
         self.model, self.options, self.device, self.precision = model, options, device, precision
 
     @cached_property
+    def weights(self) -> str:
+        """The content hash of the weights: of the checkpoint file, or of the loaded state where there is none."""
+        path = self.model.weights
+        return file_digest(path) if path is not None and path.is_file() else state_digest(self.encoder.state_dict())
+
+    @cached_property
     def fingerprint(self) -> str:
-        """Architecture, preprocessing and the content hash of the weights."""
-        weights = self.model.weights
-        content = (
-            file_digest(weights)
-            if weights is not None and weights.is_file()
-            else state_digest(self.encoder.state_dict())
-        )
-        return model_fingerprint(self.model.identity, self.model.preprocess.model_dump(mode="json"), content)
+        """Architecture and options, preprocessing, weights: all of the model that can change a score."""
+        return model_fingerprint(self.model.identity, self.model.preprocess.model_dump(mode="json"), self.weights)
 
     @cached_property
     def encoder(self) -> Encoder:

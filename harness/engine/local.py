@@ -166,7 +166,7 @@ class LocalRun:
         if variants is None:
             self.lost[job.model, job.task] = self.recorder.reason
         seconds = seconds | {"task": round(time.perf_counter() - start, 3)}
-        facts = {"fingerprint": live.fingerprint, "architecture": dict(live.model.identity),
+        facts = {"fingerprint": live.fingerprint, "weights": live.weights, "architecture": dict(live.model.identity),
                  "preprocess": live.model.preprocess.model_dump(mode="json")}  # fmt: skip
         for cell in job.cells if variants else ():
             if variants and self.recorder.finished(cell) is None:
