@@ -36,12 +36,12 @@ def make_host(context: typer.Context) -> Host:
     return host
 
 
-def split_names(text: str | None) -> tuple[str, ...] | None:
-    """``a,b[c,d],e`` at the commas outside brackets; None stays None."""
-    if text is None:
+def split_names(given: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Names from an option given once (``a,b[c,d],e``, split at the commas outside brackets) or several times."""
+    if not given:
         return None
     parts, depth = [""], 0
-    for char in text:
+    for char in ",".join(given):
         depth += (char == "[") - (char == "]")
         if char == "," and depth == 0:
             parts.append("")

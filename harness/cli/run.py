@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def run(
     context: typer.Context,
     suite: str = typer.Argument("quickstart", help="A suite of the catalogue, or a YAML file."),
-    models: str = typer.Option(None, help="Models instead of the suite's: names, patterns, URIs, comma-separated."),
-    tasks: str = typer.Option(None, help="Tasks instead of the suite's: PROTOCOL@DATASET, comma-separated."),
-    metrics: str = typer.Option(None, help="Metrics instead of the suite's, or 'all'."),
+    models: list[str] = typer.Option(None, help="Models instead of the suite's: names, patterns, URIs, comma-separated."),  # noqa: B008
+    tasks: list[str] = typer.Option(None, help="Tasks instead of the suite's: PROTOCOL@DATASET, comma-separated."),  # noqa: B008
+    metrics: list[str] = typer.Option(None, help="Metrics instead of the suite's, or 'all'."),  # noqa: B008
     limit: int = typer.Option(None, help="Use at most this many images of each split."),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, mps."),
     precision: str = typer.Option(None, help="fp32, tf32, bf16 or fp16."),
@@ -45,7 +45,7 @@ def run(
 
     host = make_host(context)
     changes = overrides(models=split_names(models), tasks=split_names(tasks), metrics=split_names(metrics), limit=limit,
-                        precision=precision, seeds=split_names(seeds))  # fmt: skip
+                        precision=precision, seeds=split_names([seeds] if seeds else None))  # fmt: skip
     planned = make_plan(load_suite(suite, host, **changes), host)
     if dry_run:
         show_plan(planned)

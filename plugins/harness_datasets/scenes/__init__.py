@@ -1,0 +1,1 @@
+"""The embedded `scenes` dataset: images of shaded solids rendered by the project itself, with exact targets."""

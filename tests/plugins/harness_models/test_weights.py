@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from harness.errors import HarnessError
+from harness.identity import file_digest
+from harness_models.formats import FORMATS, Format
+from harness_models.weights import check_digest, load_strictly, read, seeded
+
+
+def small() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+
+
+class Sabotage:
+    """A pickle that makes a file when it is executed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):  # type: ignore[no-untyped-def]
+        return (Path.touch, (self.path,))
+
+
+def test_a_pickle_is_never_executed(tmp_path: Path) -> None:
+    mark, path = tmp_path / "executed", tmp_path / "evil.pth"
+    torch.save({"state_dict": Sabotage(mark)}, path)
+    with pytest.raises(HarnessError, match=r"this pickle would execute code .*convert it to safetensors"):
+        read(path)
+    assert not mark.exists()
+    torch.load(path, weights_only=False)  # the file does what it should not
+    assert mark.exists()
+
+
+@pytest.mark.parametrize("name", ["weights.pth", "weights.pt", "weights.pth.tar"])
+def test_tensors_are_read_from_a_torch_file(tmp_path: Path, name: str) -> None:
+    torch.save({"state_dict": {"w": torch.ones(2)}, "epoch": 3}, tmp_path / name)
+    assert torch.equal(read(tmp_path / name)["state_dict"]["w"], torch.ones(2))
+
+
+@pytest.mark.parametrize("name", ["a.safetensors", "a.pth"])
+def test_a_truncated_file_is_one_clear_line(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if path.suffix == ".pth":
+        torch.save({"w": torch.ones(100)}, path)
+    else:
+        save_file({"w": torch.ones(100)}, path)
+    path.write_bytes(path.read_bytes()[:-60])
+    with pytest.raises(HarnessError, match=rf"{name}: (truncated|cannot be read)") as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint at all", pickle.dumps([1, 2, 3], protocol=2)])
+def test_another_file_is_no_checkpoint(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.pth"
+    path.write_bytes(content)
+    with pytest.raises(HarnessError, match=r"a\.pth: ") as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_list_is_no_checkpoint(tmp_path: Path) -> None:
+    torch.save([torch.ones(2)], tmp_path / "a.pth")
+    with pytest.raises(HarnessError, match="holds a list, not a dictionary"):
+        read(tmp_path / "a.pth")
+
+
+def test_the_ending_must_be_known(tmp_path: Path) -> None:
+    with pytest.raises(HarnessError, match=r"not a checkpoint: expected \.safetensors"):
+        read(tmp_path / "notes.txt")
+
+
+def test_the_digest_is_checked(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({"w": torch.ones(2)}, path)
+    check_digest(path, "")
+    check_digest(path, file_digest(path).upper())
+    with pytest.raises(HarnessError, match=r"its SHA-256 is .* not 00ff as declared"):
+        check_digest(path, "00ff")
+
+
+def test_weights_arrive_in_the_modules_dtype(tmp_path: Path) -> None:
+    source, target = small(), small()
+    half = {k: v.half() if v.is_floating_point() else v for k, v in source.state_dict().items()}
+    save_file(half, tmp_path / "a.safetensors")
+    load_strictly(target, tmp_path / "a.safetensors", FORMATS["plain"])
+    assert all(p.dtype == torch.float32 for p in target.parameters())
+    assert torch.equal(target.state_dict()["0.weight"], half["0.weight"].float())
+
+
+def test_every_fault_is_counted_and_named(tmp_path: Path) -> None:
+    state = small().state_dict()
+    del state["0.bias"], state["1.running_var"]
+    state |= {"0.weight": torch.ones(4, 3, 5, 5), **{f"extra{i}": torch.ones(1) for i in range(9)}}
+    save_file(state, tmp_path / "a.safetensors")
+    with pytest.raises(HarnessError) as caught:
+        load_strictly(small(), tmp_path / "a.safetensors", FORMATS["plain"])
+    message = str(caught.value)
+    assert "2 keys missing (0.bias, 1.running_var)" in message
+    assert "9 keys unexpected (extra0, extra1, extra2, extra3, …)" in message
+    assert "1 keys of another shape (0.weight)" in message
+
+
+def test_a_failed_load_changes_nothing(tmp_path: Path) -> None:
+    module = small()
+    before = module.state_dict()["0.bias"].clone()
+    save_file({"0.bias": before + 1}, tmp_path / "a.safetensors")
+    with pytest.raises(HarnessError):
+        load_strictly(module, tmp_path / "a.safetensors", FORMATS["plain"])
+    assert torch.equal(module.state_dict()["0.bias"], before)
+
+
+def test_only_declared_heads_are_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({**small().state_dict(), "fc.weight": torch.ones(2, 4)}, path)
+    load_strictly(small(), path, Format(drop=("fc.",)))
+    with pytest.raises(HarnessError, match=r"1 keys unexpected \(fc\.weight\)"):
+        load_strictly(small(), path, Format(drop=("head.",)))
+
+
+def test_a_dropped_prefix_does_not_drop_the_backbone(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    state = {k: torch.full_like(v, 2) for k, v in small().state_dict().items()}
+    save_file(state, path)
+    module = small()
+    load_strictly(module, path, Format(drop=("0.",)))
+    assert module.state_dict()["0.bias"].eq(2).all()
+
+
+def test_batch_counters_of_old_files_may_be_missing(tmp_path: Path) -> None:
+    state = small().state_dict()
+    del state["1.num_batches_tracked"]
+    save_file(state, tmp_path / "a.safetensors")
+    load_strictly(small(), tmp_path / "a.safetensors", FORMATS["plain"])
+
+
+def test_seeded_leaves_the_callers_random_state() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    with seeded(0):
+        first = torch.rand(3)
+    assert torch.equal(torch.rand(3), expected)
+    with seeded(0):
+        assert torch.equal(torch.rand(3), first)
