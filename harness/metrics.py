@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.datasets import DatasetCard
@@ -148,13 +148,13 @@ def _redrawn(metric: Metric, evidence: tuple[Evidence, ...], found: Any, resampl
 
 def _interval(draws: Tensor) -> tuple[float | None, float | None]:
     """The central 95 % of bootstrap draws; undefined draws (a class lost its last image) are left out."""
-    import torch
+    from harness.numerics.bootstrap import percentile_interval
 
-    draws = draws[draws.isfinite()].double()
+    draws = draws[draws.isfinite()]
     if len(draws) == 0:
         return None, None
-    low, high = torch.quantile(draws, torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
-    return low, high
+    low, high = percentile_interval(draws)
+    return float(low), float(high)
 
 
 def _bounded(metric: Metric, value: float) -> float:
@@ -165,8 +165,3 @@ def _bounded(metric: Metric, value: float) -> float:
     if not low - slack <= value <= high + slack:
         raise HarnessError(f"metric {metric.name} returned {value:g}, outside its declared bounds {metric.bounds}")
     return min(max(value, low), high)
-
-
-def as_dict(score: Score) -> dict[str, Any]:
-    """A score as plain JSON values."""
-    return asdict(score)

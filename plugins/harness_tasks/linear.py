@@ -28,7 +28,7 @@ class Linear:
         max_iter: of each fit.
     """
 
-    rtol: float = 1e-4
+    rtol: float = 1e-7
     max_iter: int = 1000
 
     def run(self, data: TaskData) -> Predictions:

@@ -1,0 +1,73 @@
+"""Features in the eigenbasis of their covariance, where the Hessian of a linear classifier is almost diagonal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+ROWS = 4096
+"""Images turned to float64 at a time."""
+
+
+@dataclass(frozen=True)
+class Eigenbasis:
+    """Centred features on their R <= min(N, D) principal axes, strongest first, and a column of ones for the bias.
+
+    A free bias absorbs the centring and an L2 penalty does not change under rotation, so a penalised linear classifier
+    has the same optimum here as on the features. An axis without variance, whose optimal weight is 0, is dropped.
+    """
+
+    design: Tensor
+    """(N, R + 1), in the features' dtype."""
+    variance: Tensor
+    """(R + 1,) mean square of each column."""
+    mean: Tensor
+    """(D,) float64"""
+    axes: Tensor
+    """(D, R) float64, orthonormal columns."""
+
+    @classmethod
+    def of(cls, x: Tensor) -> Eigenbasis:
+        """Rotate the features x (N, D), by one float64 eigendecomposition of the smaller Gram matrix."""
+        mean = x.mean(0, dtype=torch.float64)
+        variance, axes = (_gram_axes if len(x) < x.shape[1] else _covariance_axes)(x, mean)
+        design = x.new_ones(len(x), len(variance) + 1)
+        for start in range(0, len(x), ROWS):
+            rows = slice(start, start + ROWS)
+            design[rows, :-1] = ((x[rows] - mean) @ axes).to(x.dtype)
+        return cls(design, torch.cat([variance, variance.new_ones(1)]).to(x.dtype), mean, axes)
+
+    def restore(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn weights on the design (R + 1, B, C) into weights (B, C, D) and biases (B, C) on the features."""
+        on_features = torch.einsum("dr,rbc->bcd", self.axes, weight[:-1].double())
+        bias = weight[-1].double() - on_features @ self.mean
+        return on_features.to(weight.dtype), bias.to(weight.dtype)
+
+
+def _covariance_axes(x: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the nonzero variances (R,), descending, and their axes (D, R) from the D x D covariance."""
+    covariance = mean.new_zeros(len(mean), len(mean))
+    for block in torch.split(x, ROWS):
+        centred = block - mean
+        covariance.addmm_(centred.T, centred)
+    variance, axes = torch.linalg.eigh(covariance / len(x))
+    kept = _above_rounding(variance, mean)
+    return variance[kept].flip(0), axes[:, kept].flip(1)
+
+
+def _gram_axes(x: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the same from the N x N Gram matrix. QR restores the orthonormality that weak axes lose."""
+    centred = x - mean
+    variance, images = torch.linalg.eigh(centred @ centred.T / len(x))
+    kept = _above_rounding(variance, mean)
+    variance = variance[kept].flip(0)
+    axes = centred.T @ images[:, kept].flip(1) / (len(x) * variance).sqrt()
+    return variance, torch.linalg.qr(axes).Q
+
+
+def _above_rounding(variance: Tensor, mean: Tensor) -> Tensor:
+    """Return which variances (R,) are more than the rounding of the eigendecomposition and of the centring."""
+    eps = torch.finfo(variance.dtype).eps
+    return variance > len(mean) * (eps * variance.amax() + (eps * mean).square().amax())

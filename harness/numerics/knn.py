@@ -1,0 +1,85 @@
+"""Exact cosine nearest neighbours and their weighted vote.
+
+Wu et al., Unsupervised Feature Learning via Non-Parametric Instance Discrimination, CVPR 2018, section 3.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+TRAIN_BLOCK = 1 << 16
+
+
+def neighbours(train: Tensor, queries: Tensor, k: int, *, chunk: int = 1 << 24) -> tuple[Tensor, Tensor]:
+    """Return the k nearest of the train rows (N, D) to each query (M, D): cosine similarity and index, both (M, k).
+
+    Similarities are float32 products of unit rows, most similar first; equal ones are in order of index. A row of zeros
+    has similarity 0 to all. At most about `chunk` similarities are alive at a time.
+
+    Raises ValueError if k is not between 1 and N or the rows differ in length.
+    """
+    if not 1 <= k <= len(train):
+        raise ValueError(f"k is {k}, but must be from 1 to the {len(train)} train rows")
+    if train.shape[1] != queries.shape[1]:
+        raise ValueError(f"train rows have {train.shape[1]} features, queries {queries.shape[1]}")
+    train, queries = normalize(train.float()), normalize(queries.float())
+    rows = max(1, chunk // min(len(train), TRAIN_BLOCK))
+    found = [_nearest(train, block, k) for block in torch.split(queries, rows)]
+    return torch.cat([similarity for similarity, _ in found]), torch.cat([index for _, index in found])
+
+
+def vote(
+    similarity: Tensor, index: Tensor, targets: Tensor, num_classes: int, ks: Sequence[int], temperature: float
+) -> dict[int, Tensor]:
+    """Return, for each k of `ks`, the class probabilities (M, C) from the first k of the neighbours (M, K >= k).
+
+    A neighbour weighs exp(similarity / temperature), relative to the nearest so that nothing overflows. Targets are
+    classes (N,), or labels (N, C) in {0, 1}, whose probabilities are each label's share of the weight. Neighbours are
+    added one rank at a time, which is deterministic on every device.
+
+    Raises ValueError if some k is not between 1 and K, or targets do not fit num_classes.
+    """
+    if not all(1 <= k <= index.shape[1] for k in ks):
+        raise ValueError(f"ks {list(ks)} must be from 1 to the {index.shape[1]} neighbours given")
+    if targets.ndim == 2 and targets.shape[1] != num_classes:
+        raise ValueError(f"targets have {targets.shape[1]} labels, not {num_classes}")
+    weights = ((similarity - similarity[:, :1]) / temperature).exp()
+    scores = weights.new_zeros(len(weights), num_classes)
+    probabilities = {}
+    for rank in range(max(ks)):
+        weight, neighbour = weights[:, rank, None], targets[index[:, rank]]
+        if targets.ndim == 1:
+            scores.scatter_add_(1, neighbour[:, None], weight)
+        else:
+            scores.addcmul_(weight, neighbour.to(scores))
+        if rank + 1 in ks:
+            probabilities[rank + 1] = scores / weights[:, : rank + 1].sum(1, keepdim=True)
+    return {k: probabilities[k] for k in ks}
+
+
+def _nearest(train: Tensor, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the k largest products (m, k) of unit rows, and their indices, block by block of the train rows."""
+    similarity = queries.new_empty(len(queries), 0)
+    index = torch.empty(len(queries), 0, dtype=torch.int64, device=queries.device)
+    for start in range(0, len(train), TRAIN_BLOCK):
+        found, place = _largest(queries @ train[start : start + TRAIN_BLOCK].T, k)
+        similarity, order = torch.cat([similarity, found], 1).sort(dim=1, descending=True, stable=True)
+        index = torch.cat([index, place + start], 1).gather(1, order)
+        similarity, index = similarity[:, :k], index[:, :k]
+    return similarity, index
+
+
+def _largest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the k (or all n) largest of each row (m, n), the first ones where values tie, and their places."""
+    value, place = values.topk(min(k + 1, values.shape[1]))
+    cut_in_tie = (value[:, k - 1 : k] == value[:, k:]).any(1)
+    if cut_in_tie.any():
+        ordered = values[cut_in_tie].sort(dim=1, descending=True, stable=True)
+        value[cut_in_tie], place[cut_in_tie] = ordered.values[:, : k + 1], ordered.indices[:, : k + 1]
+    place, by_place = place[:, :k].sort(1)
+    value, by_value = value[:, :k].gather(1, by_place).sort(dim=1, descending=True, stable=True)
+    return value, place.gather(1, by_value)
