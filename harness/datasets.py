@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -128,6 +129,12 @@ class FoldIndex:
     index: NDArray[np.int64]
 
 
+def check_folds(sizes: Mapping[str, int]) -> None:
+    """Raises `HarnessError` when there is no train or no test split to take folds from."""
+    if missing := [name for name in ("train", "test") if name not in sizes]:
+        raise HarnessError(f"no {missing[0]} split (splits: {', '.join(sizes) or 'none'})")
+
+
 def folds(sizes: Mapping[str, int]) -> dict[str, FoldIndex]:
     """The train, val and test folds of splits of these sizes.
 
@@ -135,19 +142,24 @@ def folds(sizes: Mapping[str, int]) -> dict[str, FoldIndex]:
     code): shuffle the indices with NumPy's seed 0; the first floor(0.2 N) are val. Raises `HarnessError` when there
     is no train or test split.
     """
-    if missing := [name for name in ("train", "test") if name not in sizes]:
-        raise HarnessError(f"no {missing[0]} split (splits: {', '.join(sizes) or 'none'})")
-    whole = {name: np.arange(n) for name, n in sizes.items()}
-    test = FoldIndex("test", whole["test"])
-    if "val" in sizes:
-        return {"train": FoldIndex("train", whole["train"]), "val": FoldIndex("val", whole["val"]), "test": test}
-    order = np.random.RandomState(0).permutation(sizes["train"])
-    held_out = int(0.2 * sizes["train"])
-    return {
-        "train": FoldIndex("train", np.sort(order[held_out:])),
-        "val": FoldIndex("train", np.sort(order[:held_out])),
-        "test": test,
-    }
+    check_folds(sizes)
+    return dict(_folds(sizes["train"], sizes.get("val"), sizes["test"]))
+
+
+@lru_cache(maxsize=64)
+def _folds(train: int, val: int | None, test: int) -> tuple[tuple[str, FoldIndex], ...]:
+    """Every task of a plan asks for the same few: shuffling a million indices anew for each would be felt."""
+    if val is None:
+        order = np.random.RandomState(0).permutation(train)
+        held_out = int(0.2 * train)
+        kept, chosen = np.sort(order[held_out:]), np.sort(order[:held_out])
+        found = {"train": FoldIndex("train", kept), "val": FoldIndex("train", chosen)}
+    else:
+        found = {"train": FoldIndex("train", np.arange(train)), "val": FoldIndex("val", np.arange(val))}
+    found["test"] = FoldIndex("test", np.arange(test))
+    for fold in found.values():
+        fold.index.flags.writeable = False
+    return tuple(found.items())
 
 
 def subset(n: int, limit: int | None) -> NDArray[np.int64]:

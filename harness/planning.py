@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from harness.datasets import DatasetCard, FoldIndex, folds
+from harness.datasets import DatasetCard, FoldIndex, check_folds, folds
 from harness.errors import HarnessError, PlanError, one_line
 from harness.lookup import BoundTask, find_metrics, find_model, find_tasks, match_models
 from harness.metrics import Metric
@@ -154,7 +154,7 @@ def _asked(skip: SkipReason, card: DatasetCard) -> str | None:
 
 def _unfit(card: DatasetCard) -> str | None:
     try:
-        folds(card.splits)
+        check_folds(card.splits)
     except HarnessError as error:
         return str(error)
     return "has one class only" if card.kind == "single-label" and card.num_classes < 2 else None

@@ -30,7 +30,7 @@ def check(
         console.print(f"[bold]{escape(subject)}[/]", highlight=False)
         console.print(table(subject))
         failed += sum(finding.status == "failed" for finding in subject.findings.values())
-    console.print(f"[red]{failed} checks failed[/]" if failed else "[green]no check failed[/]", highlight=False)
+    console.print(f"[red]failed checks: {failed}[/]" if failed else "[green]no check failed[/]", highlight=False)
     raise typer.Exit(1 if failed else 0)
 
 

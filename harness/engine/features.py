@@ -51,21 +51,28 @@ class SplitView:
         """The rows under the suite's limit."""
         return subset(self.total, self.suite.limit)
 
-    @property
+    @cached_property
     def bad(self) -> dict[int, str]:
         """Rows left out, with the reason; known from an earlier failure to read them."""
         if self.suite.bad_images != "exclude" or not self._bad_file.is_file():
             return {}
         return {int(row): reason for row, reason in json.loads(self._bad_file.read_text()).items()}
 
-    @property
+    @cached_property
     def rows(self) -> NDArray[np.int64]:
         """The rows that are embedded."""
-        return np.setdiff1d(self.wanted, np.fromiter(self.bad, np.int64))
+        return np.setdiff1d(self.wanted, np.fromiter(self.bad, np.int64)) if self.bad else self.wanted
 
-    @property
+    @cached_property
     def images(self) -> str:
         return images_digest(self.rows, self.total)
+
+    def positions(self, fold: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where the images of a fold, counted under the limit, stand among `rows`; those left out are dropped."""
+        if not self.bad:
+            return fold
+        rows = self.wanted[fold]
+        return np.searchsorted(self.rows, rows[np.isin(rows, self.rows)])
 
     @property
     def _bad_file(self) -> Any:
@@ -76,6 +83,8 @@ class SplitView:
         found = pixels.find_corrupt(self.content, self.wanted, workers)
         if self.suite.bad_images == "exclude" and found:
             write_atomically(self._bad_file, json.dumps(found, indent=1).encode())
+            for stale in ("bad", "rows", "images"):
+                self.__dict__.pop(stale, None)
             return
         count = f"{max(1, len(found))} of {len(self.wanted)} images of {self.source}/{self.name} cannot be read"
         raise HarnessError(f"{count} (first: {first}); mend them, or set bad_images: exclude") from first
@@ -186,15 +195,13 @@ class Features:
         folds, withheld = {}, torch.empty(0)
         for name, fold in fold_indices(self.suite, task).items():
             view = self.view(task.dataset, fold.split)
-            kept, rows = view.rows, view.wanted[fold.index]
-            rows = rows[np.isin(rows, kept)]
-            targets = torch.from_numpy(np.ascontiguousarray(view.content.targets[rows], dtype=np.int64))
+            at = view.positions(fold.index)
+            targets = torch.from_numpy(np.ascontiguousarray(view.content.targets[view.rows[at]], dtype=np.int64))
             given: Tensor | None = targets.to(live.device)
             if name == "test":
                 withheld, given = targets, given if protocol.episodic else None
-            at = np.searchsorted(kept, rows)
             features = {} if protocol.needs.encoder else self._rows(live, view, task, at)
-            read = partial(self._pixels, live, view, rows) if protocol.needs.encoder else None
+            read = partial(self._pixels, live, view, view.rows[at]) if protocol.needs.encoder else None
             folds[name] = Fold(name, features, given, read)
 
         def judge(evidence: Evidence) -> float:

@@ -1,0 +1,53 @@
+"""Each planted fault fails its own check, and no other."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from harness.analyses import Analysis, analysis
+from harness.board import Board
+from harness.testing import check_analysis
+
+
+def declare(compute: Any) -> Analysis:
+    compute.__doc__ = compute.__doc__ or "Planted."
+    return analysis("planted")(compute)
+
+
+def the_fault(planted: Analysis, check: str) -> str:
+    found = {f.check: f.message for f in check_analysis(planted) if f.status == "failed"}
+    assert list(found) == [check], found
+    return found[check]
+
+
+def ranks(board: Board) -> list[dict[str, Any]]:
+    """Each model's average rank."""
+    return [{"model": row.model, "rank": row.average_rank} for row in board.rows]
+
+
+def test_a_sound_analysis_passes_every_check() -> None:
+    assert {f.status for f in check_analysis(declare(ranks))} == {"passed"}
+
+
+def test_rows_that_are_no_plain_values() -> None:
+    check = "rows of plain values"
+    assert "plain finite values" in the_fault(declare(lambda board: [{"x": np.float64("nan")}]), check)
+    assert "list of dicts" in the_fault(declare(lambda board: {"x": 1}), check)
+    assert "share their columns" in the_fault(declare(lambda board: [{"x": 1}, {"y": 1}]), check)
+
+
+def test_randomness() -> None:
+    counter = itertools.count()
+    assert "seed what is random" in the_fault(declare(lambda board: [{"x": next(counter)}]), "deterministic")
+
+
+def test_small_boards() -> None:
+    first = declare(lambda board: [{"best": board.rows[0].model}])
+    assert "a board of 0 models raised IndexError" in the_fault(first, "small boards")
+
+
+def test_no_documentation() -> None:
+    assert "no documentation" in the_fault(Analysis("planted", ranks), "documented")
