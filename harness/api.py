@@ -62,13 +62,14 @@ def run(
     return summary
 
 
-def leaderboard(*runs: Path | str, columns: Literal["primary", "all"] = "primary") -> Board:
-    """The board of one or several run folders."""
+def leaderboard(*runs: Path | str, columns: Literal["primary", "all"] = "primary", plan: Plan | None = None) -> Board:
+    """The board of one or several run folders; with a plan, of exactly its cells, the missing ones included."""
     from harness.board import build
     from harness.index import Index
 
     records = [record for folder in runs for record in Index(Path(folder) / "records").records()]
-    return build(records, columns=columns)
+    title = plan.suite.name if plan is not None else ", ".join(Path(folder).resolve().name for folder in runs)
+    return build(records, columns=columns, plan=plan, title=title)
 
 
 def evaluate(
@@ -104,8 +105,9 @@ def evaluate(
     }
     with tempfile.TemporaryDirectory(prefix="harness-") as scratch, undisturbed(modules.values()):
         folder = Path(out) if out is not None else Path(scratch)
-        run(plan(make_suite(fields), host, models), folder, host, **options)
-        return leaderboard(folder)
+        planned = plan(make_suite(fields), host, models)
+        run(planned, folder, host, **options)
+        return leaderboard(folder, plan=planned)
 
 
 @contextmanager

@@ -99,7 +99,7 @@ class Index:
     def _records(self, db: sqlite3.Connection) -> list[Record]:
         self._sync(db)
         texts = db.execute("SELECT record FROM files WHERE error IS NULL ORDER BY path")
-        with _no_collection():
+        with no_collection():
             return [Record.model_validate_json(text) for (text,) in texts]
 
     def _row(self, path: str, stamp: Stamp) -> Row:
@@ -107,8 +107,6 @@ class Index:
             r = read_record(self.folder / path)
         except HarnessError as error:
             return (path, *stamp, str(error), *[None] * 9)
-        if flaw := _flaw(r):
-            return (path, *stamp, f"{self.folder / path}: not a record: {flaw}", *[None] * 9)
         found = (r.status, r.model, r.partner, r.task, r.metric["name"], r.seed, r.key, r.finished, r.model_dump_json())
         return (path, *stamp, None, *found)
 
@@ -157,13 +155,6 @@ def _lay_out(db: sqlite3.Connection) -> None:
             db.execute(f"PRAGMA user_version = {LAYOUT}")
 
 
-def _flaw(record: Record) -> str:
-    """What a well-formed record lacks to stand in a table."""
-    if not isinstance(record.metric.get("name"), str):
-        return "metric: has no name"
-    return "done, but holds no score" if record.status == "done" and not record.scores else ""
-
-
 def _files(folder: Path) -> Iterator[tuple[str, Stamp]]:
     """The record files under ``MODEL/TASK/``, as path relative to `folder` and (mtime in ns, size in bytes)."""
     for model in _entries(folder):
@@ -186,7 +177,7 @@ def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Without the garbage collector, which takes nine tenths of the time of making 100,000 records."""
     enabled = gc.isenabled()
     gc.disable()

@@ -18,9 +18,12 @@ from harness.errors import HarnessError
 from harness.pixels import Batch
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
-_OPERATORS = (
-    torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn,
-    torch.backends.mkldnn.matmul, torch.backends.mkldnn.conv, torch.backends.mkldnn.rnn,
+_OPERATORS: tuple[Any, ...] = tuple(
+    getattr(backend, operator)
+    for backend, operator in (
+        (torch.backends.cuda, "matmul"), (torch.backends.cudnn, "conv"), (torch.backends.cudnn, "rnn"),
+        (torch.backends.mkldnn, "matmul"), (torch.backends.mkldnn, "conv"), (torch.backends.mkldnn, "rnn"),
+    )
 )  # fmt: skip
 
 
@@ -61,12 +64,12 @@ def numerics(precision: str, device: str) -> Iterator[None]:
 
 
 def _set_precisions(values: Sequence[str]) -> None:
-    """Set what each of `_OPERATORS` may do to float32, and the older switches to agree, as PyTorch raises where they do not."""
+    """Set what each of `_OPERATORS` makes of float32; the older switches too, as PyTorch raises where they disagree."""
     matmul, conv, _, cpu_matmul, *_ = values
     torch.set_float32_matmul_precision("highest" if matmul != "tf32" else "medium" if cpu_matmul == "bf16" else "high")
     torch.backends.cudnn.allow_tf32 = conv == "tf32"
     for operator, value in zip(_OPERATORS, values, strict=True):
-        operator.fp32_precision = value  # type: ignore[union-attr]
+        operator.fp32_precision = value
 
 
 class Forward:

@@ -19,12 +19,11 @@ import pluggy
 from harness import __version__, spec
 from harness.catalogue import default_files, load_catalogue
 from harness.errors import HarnessError, nearest, one_line
-from harness.registry import Origin, Registrar, Registry
+from harness.registry import Origin, Registrar, Registry, plural
 from harness.suite import Suite
 
 DISTRIBUTION = "ssl-harness"
 KINDS = ("model", "dataset", "task", "metric", "analysis", "engine", "catalogue")
-PLURALS = {"analysis": "analyses"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,8 @@ class Host:
             except HarnessError as error:
                 self.note(entry.origin, error)
         files = default_files(Origin("registry", DISTRIBUTION, __version__))
-        for path, origin in (*files, *((path, Origin(str(path))) for path in catalogues)):  # the user's own must be right
+        files += [(path, Origin(str(path))) for path in catalogues]
+        for path, origin in files:  # the user's own: to be mended before anything runs
             self.suites |= load_catalogue(path, origin, self.registries)
         if strict and (clashes := [line for r in self.registries.values() for line in r.conflicts()]):
             raise HarnessError(clashes[0])
@@ -79,7 +79,7 @@ class Host:
         """Import one plugin and let it register; on any failure it leaves no trace but a `Failure`."""
         try:
             if origin.plugin in self.origins:
-                raise HarnessError(f"{self.origins[origin.plugin]} has a plugin of this name too: rename the entry point")
+                raise HarnessError(f"{self.origins[origin.plugin]} has a plugin of this name: rename the entry point")
             module = load()
             self.manager.register(module, name=origin.plugin)
             self._check_hooks(module)
@@ -109,7 +109,7 @@ class Host:
         """Call the plugin's own ``register_*`` hooks, and keep what they give only if all succeed."""
         registrars = {kind: Registrar(kind, origin) for kind in KINDS}
         for kind, registrar in registrars.items():
-            for impl in self._implementations(f"register_{PLURALS.get(kind, kind + 's')}"):
+            for impl in self._implementations(f"register_{plural(kind)}"):
                 if impl.plugin_name == origin.plugin:
                     impl.function(register=registrar)
         for kind, registrar in registrars.items():

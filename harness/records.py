@@ -11,9 +11,9 @@ import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.errors import HarnessError, OutputError, one_line
 from harness.planning import Cell
@@ -66,6 +66,14 @@ class Record(BaseModel):
     facts: dict[str, Any] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)
     reused: bool = Field(default=False, exclude=True)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if not isinstance(self.metric.get("name"), str):
+            raise ValueError("its metric has no name")
+        if self.status == "done" and not self.scores:
+            raise ValueError("it is done, but holds no score")
+        return self
 
     @property
     def cell(self) -> Cell:
@@ -137,20 +145,36 @@ class RecordStore:
         return record if record.status == "done" and record.key == key else None
 
     def write(self, record: Record) -> Path:
-        """Write a record. A failure never replaces a finished record."""
-        path = self.path(record.cell, record.key)
-        if record.status == "done" or not self._kept(record):
+        """Write a record. A failure never replaces a finished record; a finished one removes the cell's old failure.
+
+        Raises `NewerSchemaError` rather than replace what a newer harness wrote.
+        """
+        path, done = self.path(record.cell, record.key), record.status == "done"
+        held = self._held(path)
+        if done and held == "newer":
+            raise NewerSchemaError(
+                f"{path}: written by a newer harness and left as it is: upgrade, or use another --out"
+            )
+        if done or held not in ("newer", "done"):
             write_atomically(path, record.model_dump_json(indent=1).encode() + b"\n")
+        if done:
+            self.forget_failure(record.cell)
         return path
 
-    def _kept(self, record: Record) -> bool:
-        """Whether the file of a cell that was not computed stays: it is a finished record, or may be a newer one."""
+    def forget_failure(self, cell: Cell) -> None:
+        """Remove the record of a failure from before the cell's key was known: the cell is finished now."""
+        with contextlib.suppress(OSError):
+            self.path(cell, "").unlink()
+
+    @staticmethod
+    def _held(path: Path) -> str:
+        """The status of the record in a file; ``newer`` for one of a later schema, empty for none or a damaged one."""
         try:
-            return self.done(record.cell, record.key) is not None
+            return read_record(path).status
         except NewerSchemaError:
-            return True
-        except HarnessError:  # damaged
-            return False
+            return "newer"
+        except HarnessError:
+            return ""
 
     def paths(self) -> Iterator[Path]:
         """All record files (temporary ones have another ending)."""
@@ -172,8 +196,8 @@ def read_record(path: Path) -> Record:
         return Record.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise HarnessError(f"{path}: not a record: {where}: {first['msg']}") from None
+        where = ".".join(map(str, first["loc"])) + ": " if first["loc"] else ""
+        raise HarnessError(f"{path}: not a record: {where}{first['msg'].removeprefix('Value error, ')}") from None
     except (OSError, ValueError, AttributeError) as error:
         raise HarnessError(f"{path}: not a record: {one_line(error)}") from None
 

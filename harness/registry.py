@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import HarnessError, nearest, one_line
@@ -31,7 +31,6 @@ class Entry:
     target: Any
     origin: Origin
     summary: str = ""
-    options: dict[str, Any] = field(default_factory=dict)
 
     def resolve(self) -> Any:
         """The object behind the name. Raises `HarnessError` naming the plugin when it cannot be imported."""
@@ -47,6 +46,11 @@ class Entry:
 
 
 Register = Callable[..., None]
+
+
+def plural(kind: str) -> str:
+    """The kind as hooks and ``harness list`` spell it."""
+    return {"analysis": "analyses"}.get(kind, f"{kind}s")
 
 
 class Registry:
@@ -88,7 +92,8 @@ class Registry:
         if key not in self._entries:
             known = self.names()
             what = f"no {self.kind} scheme {key!r}" if scheme else f"no {self.kind} named {name!r}"
-            raise HarnessError(f"{what}{nearest(key, known)} ('harness list {self.kind}s' shows all {len(known)})")
+            command = f"harness list {plural(self.kind)}"
+            raise HarnessError(f"{what}{nearest(key, known)} ({command!r} shows all {len(known)})")
         if len(self._entries[key]) > 1:
             raise HarnessError(self._conflict(key))
         return self._entries[key][0]
@@ -101,7 +106,7 @@ class Registrar:
         self.kind, self.origin = kind, origin
         self.entries: list[Entry] = []
 
-    def __call__(self, name: Any, target: Any = None, *, summary: str = "", **options: Any) -> None:
+    def __call__(self, name: Any, target: Any = None, *, summary: str = "") -> None:
         """Register a decorated object, or a name with an object or dotted path."""
         if target is None:
             target, name = name, getattr(name, "name", None)
@@ -109,5 +114,11 @@ class Registrar:
             raise HarnessError(f"register() of a {self.kind} needs a name: decorate {target!r}, or pass one")
         if isinstance(target, str) and self.kind != "catalogue" and ":" not in target:
             raise HarnessError(f"the {self.kind} {name!r} needs a path 'package.module:attribute', not {target!r}")
-        doc = (getattr(target, "__doc__", None) or "").strip() if not isinstance(target, str) else ""
-        self.entries.append(Entry(name, target, self.origin, summary or doc.split("\n")[0], options))
+        self.entries.append(Entry(name, target, self.origin, summary or _summary(target)))
+
+
+def _summary(target: Any) -> str:
+    """The title of a target's card, or the first line of its docstring."""
+    title = getattr(getattr(target, "card", None), "title", None)
+    doc = "" if isinstance(target, str) else (getattr(target, "__doc__", None) or "").strip()
+    return title if isinstance(title, str) and title else doc.split("\n")[0]

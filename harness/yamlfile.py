@@ -26,6 +26,7 @@ class YamlFile:
             text = path.read_text(encoding="utf-8")
             node = yaml.compose(text, Loader=Loader)
             self.data: Any = yaml.load(text, Loader=Loader)
+            self.lines = dict(_lines(node)) if node is not None else {}
         except FileNotFoundError:
             raise HarnessError(f"no such file: {path}") from None
         except (OSError, UnicodeDecodeError) as error:
@@ -33,9 +34,10 @@ class YamlFile:
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 0
             raise HarnessError(f"{path}:{line}: not valid YAML: {error.problem or error.context}") from None
+        except RecursionError:
+            raise HarnessError(f"{path}: nested too deeply: does an alias stand for itself?") from None
         except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2020-13-45
             raise HarnessError(f"{path}: not valid YAML: {one_line(error)}") from None
-        self.lines = dict(_lines(node)) if node is not None else {}
 
     def where(self, location: Location) -> str:
         """``file:line`` of a field, or of its nearest enclosing one."""

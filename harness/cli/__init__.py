@@ -33,8 +33,8 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def root(
     context: typer.Context,
-    plugin: list[str] = typer.Option([], help="Load one more plugin: a Python file or a module."),  # noqa: B008
-    registry: list[str] = typer.Option([], help="Read one more catalogue file."),  # noqa: B008
+    plugin: list[str] = typer.Option([], help="Load one more plugin: a Python file or a module."),
+    registry: list[str] = typer.Option([], help="Read one more catalogue file."),
     strict_plugins: bool = typer.Option(False, "--strict-plugins", help="Stop at a plugin that fails to load."),
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:

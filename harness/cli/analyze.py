@@ -15,7 +15,7 @@ from harness.cli.common import make_host
 def analyze(
     context: typer.Context,
     name: str = typer.Argument(help="An analysis; 'harness list analyses' shows them."),
-    runs: list[Path] = typer.Argument(help="Run folders."),  # noqa: B008
+    runs: list[Path] = typer.Argument(help="Run folders."),
     format: str = typer.Option("md", help="md, csv or json."),
 ) -> None:
     """Run an analysis over finished records."""

@@ -18,7 +18,7 @@ MARKS = {"passed": "[green]âœ“[/]", "warned": "[yellow]![/]", "skipped": "[dim]â
 
 def check(
     context: typer.Context,
-    names: list[str] = typer.Argument(help="Registered names, protocol@dataset, model URIs, plugin files or folders."),  # noqa: B008
+    names: list[str] = typer.Argument(help="Registered names, protocol@dataset, model URIs, plugin files or folders."),
 ) -> None:
     """Check plugins against everything that must hold of them. Exits with 1 if anything fails."""
     from rich.console import Console

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from harness.plugins import Host
 
 Rows = Iterable[Sequence[Any]]
+PIPED_WIDTH = 140
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,17 @@ def split_names(given: Sequence[str] | None) -> tuple[str, ...] | None:
     return tuple(part.strip() for part in parts if part.strip())
 
 
+def make_console() -> Console:
+    """A console as wide as the terminal, and wide enough for a board where there is none."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPED_WIDTH)
+
+
 def print_table(headers: Sequence[str], rows: Rows) -> None:
     """A plain aligned table; columns wrap to the terminal."""
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
@@ -61,7 +71,7 @@ def print_table(headers: Sequence[str], rows: Rows) -> None:
         table.add_column(header, overflow="fold")
     for row in rows:
         table.add_row(*(escape(value) for value in row))
-    Console().print(table)
+    make_console().print(table)
 
 
 def escape(value: Any) -> str:

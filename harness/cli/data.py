@@ -16,7 +16,7 @@ def list_(context: typer.Context) -> None:
 
 
 @app.command()
-def prepare(context: typer.Context, names: list[str] = typer.Argument(help="Datasets.")) -> None:  # noqa: B008
+def prepare(context: typer.Context, names: list[str] = typer.Argument(help="Datasets.")) -> None:
     """Fetch or render what datasets need, so that runs need not."""
     from harness.lookup import find_dataset
 
@@ -28,7 +28,7 @@ def prepare(context: typer.Context, names: list[str] = typer.Argument(help="Data
 
 
 @app.command()
-def verify(context: typer.Context, names: list[str] = typer.Argument(help="Datasets.")) -> None:  # noqa: B008
+def verify(context: typer.Context, names: list[str] = typer.Argument(help="Datasets.")) -> None:
     """Check sizes, labels and that every image can be read; exit status 1 if something is wrong."""
     import os
 

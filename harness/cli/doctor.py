@@ -16,7 +16,7 @@ PACKAGES = ("torch", "torchvision", "timm", "numpy", "scikit-learn", "pydantic",
 
 def doctor(
     context: typer.Context,
-    run: Path = typer.Option(None, help="A run folder to look at too."),  # noqa: B008
+    run: Path = typer.Option(None, help="A run folder to look at too."),
 ) -> None:
     """Print what a bug report needs; exit status 1 if something is wrong."""
     import torch

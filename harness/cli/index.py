@@ -8,7 +8,7 @@ import typer
 
 
 def index(
-    run: Path = typer.Argument(help="A run folder."),  # noqa: B008
+    run: Path = typer.Argument(help="A run folder."),
     rebuild: bool = typer.Option(False, "--rebuild", help="Delete the index and read every record again."),
 ) -> None:
     """Bring the index up to date with the records, or rebuild it."""

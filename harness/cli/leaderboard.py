@@ -6,9 +6,11 @@ from pathlib import Path
 
 import typer
 
+from harness.cli.common import make_console
+
 
 def leaderboard(
-    runs: list[Path] = typer.Argument(help="Run folders; several are merged."),  # noqa: B008
+    runs: list[Path] = typer.Argument(help="Run folders; several are merged."),
     columns: str = typer.Option("primary", help="primary: one metric a task; all: every metric."),
     format: str = typer.Option("terminal", help="terminal, text, markdown, csv, json, latex or html."),
 ) -> None:
@@ -16,16 +18,19 @@ def leaderboard(
     from harness import api
     from harness.board.terminal import table
     from harness.errors import HarnessError
+    from harness.index import Index
 
     for folder in runs:
         if not (folder / "records").is_dir():
             raise HarnessError(f"{folder} holds no records/: give a folder that 'harness run --out' wrote")
     if columns not in ("primary", "all"):
         raise HarnessError(f"--columns {columns!r}: one of primary, all")
+    for folder in runs:
+        for _, reason in Index(folder / "records").sync().unreadable:
+            typer.echo(f"warning: {reason}", err=True)
     board = api.leaderboard(*runs, columns="all" if columns == "all" else "primary")
     if format == "terminal":
-        from rich.console import Console
-
-        Console().print(table(board))
+        console = make_console()
+        console.print(table(board, console.width))
     else:
         print(board.render(format))

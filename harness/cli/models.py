@@ -16,7 +16,7 @@ def list_(context: typer.Context) -> None:
 
 
 @app.command()
-def verify(context: typer.Context, names: list[str] = typer.Argument(help="Models or URIs.")) -> None:  # noqa: B008
+def verify(context: typer.Context, names: list[str] = typer.Argument(help="Models or URIs.")) -> None:
     """Load models strictly and embed one blank image; prints parameters, dimension and layers."""
     import torch
 

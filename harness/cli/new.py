@@ -10,7 +10,7 @@ import typer
 def new(
     kind: str = typer.Argument(help="model, dataset, task, metric or analysis."),
     name: str = typer.Argument(help="Name of the distribution, and of what it registers."),
-    into: Path = typer.Option(Path(), help="Folder to write it to."),  # noqa: B008
+    into: Path = typer.Option(Path(), help="Folder to write it to."),
 ) -> None:
     """Write an installable, tested plugin that works, to be changed into your own."""
     from rich.console import Console

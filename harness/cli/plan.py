@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def plan(
     context: typer.Context,
     suite: str = typer.Argument("quickstart", help="A suite of the catalogue, or a YAML file."),
-    models: list[str] = typer.Option(None, help="Models instead of the suite's."),  # noqa: B008
-    tasks: list[str] = typer.Option(None, help="Tasks instead of the suite's."),  # noqa: B008
-    metrics: list[str] = typer.Option(None, help="Metrics instead of the suite's."),  # noqa: B008
+    models: list[str] = typer.Option(None, help="Models instead of the suite's."),
+    tasks: list[str] = typer.Option(None, help="Tasks instead of the suite's."),
+    metrics: list[str] = typer.Option(None, help="Metrics instead of the suite's."),
     limit: int = typer.Option(None, help="Use at most this many images of each split."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from harness.cli.common import escape, make_host, split_names
+from harness.cli.common import escape, make_console, make_host, split_names
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 def run(
     context: typer.Context,
     suite: str = typer.Argument("quickstart", help="A suite of the catalogue, or a YAML file."),
-    models: list[str] = typer.Option(None, help="Models instead of the suite's: names, patterns, URIs, comma-separated."),  # noqa: B008
-    tasks: list[str] = typer.Option(None, help="Tasks instead of the suite's: PROTOCOL@DATASET, comma-separated."),  # noqa: B008
-    metrics: list[str] = typer.Option(None, help="Metrics instead of the suite's, or 'all'."),  # noqa: B008
+    models: list[str] = typer.Option(
+        None, help="Models instead of the suite's: names, patterns, URIs, comma-separated."
+    ),
+    tasks: list[str] = typer.Option(None, help="Tasks instead of the suite's: PROTOCOL@DATASET, comma-separated."),
+    metrics: list[str] = typer.Option(None, help="Metrics instead of the suite's, or 'all'."),
     limit: int = typer.Option(None, help="Use at most this many images of each split."),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, mps."),
     precision: str = typer.Option(None, help="fp32, tf32, bf16 or fp16."),
     batch_size: int = typer.Option(None, min=1, help="Of the passes; halved on out-of-memory."),
     workers: int = typer.Option(None, min=1, help="Decoding threads; default: one a core."),
     seeds: str = typer.Option(None, help="Comma-separated; each cell is computed once a seed."),
-    out: Path = typer.Option(None, help="Run folder; default runs/SUITE."),  # noqa: B008
-    arrays: Path = typer.Option(None, help="Array store; default HARNESS_ARRAYS, else OUT/arrays."),  # noqa: B008
+    out: Path = typer.Option(None, help="Run folder; default runs/SUITE."),
+    arrays: Path = typer.Option(None, help="Array store; default HARNESS_ARRAYS, else OUT/arrays."),
     engine: str = typer.Option("local", help="Where cells run."),
     force: bool = typer.Option(False, "--force", help="Compute everything anew."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Print the plan only."),
     fail_fast: bool = typer.Option(False, "--fail-fast", help="Stop at the first failed cell."),
 ) -> None:
     """Run a suite: compute what is missing, print the ranked board."""
-    from rich.console import Console
-
     from harness.api import load_suite
     from harness.cli.plan import show_plan
     from harness.planning import plan as make_plan
@@ -53,7 +53,7 @@ def run(
     folder = out or Path("runs") / planned.suite.name
     options = overrides(arrays=arrays, device=device, batch_size=batch_size, workers=workers, force=force,
                         fail_fast=fail_fast, engine=engine)  # fmt: skip
-    console = Console()
+    console = make_console()
     summary, board = carry_out(planned, folder, host, console, options)
     report(summary, board, folder, console)
     raise typer.Exit(130 if summary.interrupted else 1 if summary.failed else 0)
@@ -74,7 +74,7 @@ def carry_out(
 
     host.manager.register(ProgressReporter(console))
     summary = run(planned, folder, host, **options)
-    board = leaderboard(folder)
+    board = leaderboard(folder, plan=planned)
     write(board, folder)
     return summary, board
 
@@ -83,14 +83,12 @@ def report(summary: Summary, board: Board, folder: Path, console: Console) -> No
     """The board, what failed and why, and what to try next."""
     from harness.board.terminal import table
 
-    console.print(table(board))
+    console.print(table(board, console.width))
     counts = (
         f"{summary.done} cells done, {summary.reused} reused, {summary.failed} failed, {summary.skipped} pairs skipped"
     )
     passes = f"{summary.images_forwarded:,} images forwarded"
     console.print(f"{counts}; {passes}; {summary.seconds:.1f} s", highlight=False)
-    for reason in dict.fromkeys(f["reason"] for f in summary.failures):
-        console.print(f"[red]failed:[/] {escape(reason)}", highlight=False, soft_wrap=True)
     if summary.excluded_images:
         console.print(f"{len(summary.excluded_images)} images left out, listed in summary.json", highlight=False)
     for warning in summary.warnings:

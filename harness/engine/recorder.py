@@ -67,6 +67,7 @@ class Recorder:
         record = self.finished(cell)
         if record is None:
             return False
+        self.records.forget_failure(cell)
         self.summary.reused += 1
         self.host.emit("cell_finished", record=record.model_copy(update={"reused": True}))
         return True
@@ -118,10 +119,15 @@ class Recorder:
     def _record(self, cell: Cell, status: Literal["done", "failed", "skipped"], **fields: Any) -> Record:
         return Record(
             status=status, model=cell.model, task=cell.task, metric=self.plan.metrics[cell.metric].describe(),
-            seed=cell.seed, partner=cell.partner, key=self.key(cell), limit=self.plan.suite.limit,
+            seed=cell.seed, partner=cell.partner, key=self.key(cell), limit=self._limit(cell),
             primary=self.plan.tasks[cell.task].primary.name == cell.metric,
             card=self.plan.models[cell.model].card.model_dump(mode="json", exclude_defaults=True), **fields,
         )  # fmt: skip
+
+    def _limit(self, cell: Cell) -> int | None:
+        """The suite's limit, where it leaves images out."""
+        limit, sizes = self.plan.suite.limit, self.plan.tasks[cell.task].dataset.card.splits.values()
+        return limit if limit is not None and any(n > limit for n in sizes) else None
 
     def _facts(self, cell: Cell) -> dict[str, Any]:
         """What went into the key, in words."""

@@ -49,18 +49,18 @@ def _pixels(split: Split, row: int) -> str:
 
 @KIT.check("card complete")
 def card_complete(source: Source) -> None:
-    """Title, domain, revision and splits are stated, classes are distinct; a licence too."""
+    """Title, revision and splits are stated, classes are distinct; domain and licence too."""
     card = source.dataset.card
     missing = [name for name in ("title", "revision") if not getattr(card, name)]
-    missing += ["domain"] * (card.domain == "unknown")
     if missing:
         raise Fault(f"the card lacks {', '.join(missing)}")
     if len(set(card.classes)) != len(card.classes):
         twice = next(c for c in card.classes if card.classes.count(c) > 1)
         raise Fault(f"the class {twice!r} is listed more than once")
     folds(card.splits)
-    if not card.licence:
-        raise Doubt("the card states no licence")
+    unsaid = ["domain"] * (card.domain == "unknown") + ["licence"] * (not card.licence)
+    if unsaid:
+        raise Doubt(f"the card states no {' and no '.join(unsaid)}")
 
 
 @KIT.check("splits load")

@@ -190,7 +190,7 @@ def test_fast_verbs_import_neither_torch_nor_sklearn(arguments: tuple[str, ...])
 
 
 def test_names_split_at_commas_outside_brackets() -> None:
-    assert split_names("a, b[c,d=1]@e,f") == ("a", "b[c,d=1]@e", "f")
+    assert split_names(["a, b[c,d=1]@e", "f"]) == ("a", "b[c,d=1]@e", "f")
     assert split_names(None) is None
 
 

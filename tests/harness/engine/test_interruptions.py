@@ -45,7 +45,11 @@ def test_a_record_from_a_newer_schema_is_noted(tmp_path: Path) -> None:
     go(tmp_path)
     path = next(p for p in RecordStore(tmp_path / "records").paths() if "top1" in p.name)
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
-    assert "newer harness" in go(tmp_path).warnings[0]
+    before = path.read_bytes()
+    summary = go(tmp_path)
+    assert "newer harness" in summary.warnings[0]
+    assert (summary.failed, summary.reused) == (1, 7)
+    assert path.read_bytes() == before
 
 
 def test_a_full_disk_stops_the_run_and_keeps_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

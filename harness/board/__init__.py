@@ -1,0 +1,9 @@
+"""The board: records as a ranked table, and its renderings."""
+
+from __future__ import annotations
+
+from harness.board.assemble import build
+from harness.board.formats import write
+from harness.board.table import Board, Column, Entry, Row
+
+__all__ = ["Board", "Column", "Entry", "Row", "build", "write"]

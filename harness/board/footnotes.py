@@ -1,0 +1,93 @@
+"""What a reader of the board must be told below it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from harness.board.columns import Cells
+from harness.board.entries import superseded
+from harness.board.numbers import number
+from harness.board.table import Column, Entry, Row
+
+MOST = 8
+"""Footnotes of one sort; more are counted."""
+FEW = 2
+
+Placed = tuple[str, Column, Entry]
+
+
+def footnotes(columns: Sequence[Column], rows: Sequence[Row], table: Sequence[Cells]) -> list[str]:
+    """In order: how to read the numbers, caveats, what is absent and why.
+
+    Args:
+        table: the cells behind the columns, and others, of which only skips are told.
+    """
+    shown = {(c.task, c.metric) for c in columns}
+    placed = [(row.model, c, e) for row in rows for c, e in zip(columns, row.entries, strict=True)]
+    done = [(m, c, e) for m, c, e in placed if e.status == "done"]
+    return [
+        *_reading(columns, rows, done),
+        *(f"{c.name}: {c.note}" for c in columns if c.note),
+        *_capped([f"† {m}, {c.name}: {e.note or f'limit {e.limit}'}" for m, c, e in done if "†" in e.mark]),
+        *_superseded(cells for cells in table if (cells.task, cells.metric) in shown),
+        *_capped(list(_absent(placed, "failed"))),
+        *_capped(list(_absent(placed, "skipped"))),
+        *_inapplicable([c for c in table if c.skipped]),
+    ]
+
+
+def _reading(columns: Sequence[Column], rows: Sequence[Row], done: list[Placed]) -> Iterator[str]:
+    if any(e.half is not None for _, _, e in done):
+        yield "± is half the width of the 95 % interval over test images."
+    counted = sum(c.ranked for c in columns)
+    if any(row.average_rank is not None for row in rows):
+        yield f"Rank is the mean rank over {counted} column{'s' * (counted != 1)}; 1 is best, ties share."
+    if lacking := [row.model for row in rows if row.average_rank is None]:
+        names = ", ".join(lacking[:MOST]) + f" and {len(lacking) - MOST} more" * (len(lacking) > MOST)
+        yield f"Without a rank, because a score is missing: {names}."
+    if spread := [(e.sd, m, c, e) for m, c, e in done if e.sd is not None]:
+        sd, model, column, entry = max(spread, key=lambda s: s[0])
+        yield (
+            f"Scores are means over up to {max(e.seeds for *_, e in spread)} seeds; the largest standard deviation over"
+            f" seeds is {number(sd, column.unit)} ({model}, {column.name}, {entry.seeds} seeds)."
+        )
+    if any(e.kind == "reported" for _, _, e in done):
+        yield "‡ reported elsewhere, not measured here."
+
+
+def _superseded(table: Iterable[Cells]) -> Iterator[str]:
+    """Cells with several records, as one line unless they are few."""
+    notes = [
+        f"{model}, {cells.task} {cells.metric}: {note}"
+        for cells in table
+        for model, seeds in cells.models.items()
+        for note in superseded(seeds)
+    ]
+    if len(notes) > MOST:
+        yield f"{len(notes)} cells have several records (revisions, limits); the newest counts. E.g. {notes[0]}"
+    else:
+        yield from notes
+
+
+def _absent(placed: Iterable[Placed], status: str) -> Iterator[str]:
+    """Failures (or skips) with the same model and reason, as one line."""
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for model, column, entry in placed:
+        if entry.status == status:
+            groups[model, entry.note].append(column.name)
+    for (model, reason), names in groups.items():
+        listed = ", ".join(names[:3]) + ", …" * (len(names) > 3)
+        yield f"{model} {status} in {listed if len(names) == 1 else f'{len(names)} columns ({listed})'}: {reason}"
+
+
+def _inapplicable(skipped: Sequence[Cells]) -> Iterator[str]:
+    """Pairs of a task and a metric that no model runs: told in full only when there are few."""
+    if len(skipped) <= FEW:
+        yield from (f"{c.task} {c.metric} skipped: {c.records[0].reason}" for c in skipped)
+    else:
+        yield f"{len(skipped)} pairs of a task and a metric do not apply; their records, and 'harness plan', say why."
+
+
+def _capped(lines: list[str]) -> list[str]:
+    return lines[:MOST] + [f"… and {len(lines) - MOST} more like the last"] * (len(lines) > MOST)

@@ -1,0 +1,112 @@
+"""A board as one self-contained web page: no script, no request, light and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from harness.board.numbers import interval, number, one_line, rank, score
+from harness.board.table import Board, Column, Entry, Row
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+Scale = tuple[float, float]
+HUES = 8
+"""Colours of paradigms in the template; further paradigms start over."""
+
+
+def render(board: Board) -> str:
+    """The page."""
+    scales = [_scale([row.entries[i] for row in board.rows]) for i in range(len(board.columns))]
+    hues = {p: i % HUES for i, p in enumerate(sorted({row.paradigm for row in board.rows}))}
+    starts = _starts(board.columns)
+    return _template().render(
+        board=board,
+        groups=[(name, len(list(group))) for name, group in groupby(board.columns, key=lambda c: c.dataset)],
+        columns=[_header(board, i, i in starts) for i in range(len(board.columns))],
+        hues=hues,
+        ranked=[_row(row, board.columns, scales, starts) for row in board.ranked],
+        unranked=[_row(row, board.columns, scales, starts) for row in board.unranked],
+    )
+
+
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("harness.board", "templates")
+    page = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    page.filters["one_line"] = one_line
+    return page.get_template("board.html.j2")
+
+
+def _starts(columns: Sequence[Column]) -> set[int]:
+    """The columns that open a dataset's group."""
+    return {i for i, c in enumerate(columns) if i == 0 or columns[i - 1].dataset != c.dataset}
+
+
+def _header(board: Board, at: int, starts: bool) -> dict[str, Any]:
+    """A column's heading and its explanation."""
+    column = board.columns[at]
+    done = [row.entries[at] for row in board.rows if row.entries[at].status == "done"]
+    images = sorted({e.n for e in done if e.n})
+    low, high = column.bounds
+    facts = [
+        f"{'higher' if column.higher_is_better else 'lower'} is better",
+        f"bounds {'−∞' if low is None else f'{low:g}'} to {'∞' if high is None else f'{high:g}'}",
+        f"{' or '.join(f'{n:,}' for n in images[:3])} test images" if images else "",
+        f"up to {max(e.seeds for e in done)} seeds" if any(e.seeds > 1 for e in done) else "",
+        "counts for the rank" if column.ranked else "does not count for the rank",
+    ]
+    return {"column": column, "starts": starts, "facts": " · ".join(filter(None, facts))}
+
+
+def _scale(entries: Sequence[Entry]) -> Scale:
+    """The least and the greatest number of a column, intervals included."""
+    found = [x for e in entries for x in (e.low, e.value, e.high) if x is not None]
+    return (min(found), max(found)) if found else (0.0, 0.0)
+
+
+def _row(row: Row, columns: Sequence[Column], scales: Sequence[Scale], starts: set[int]) -> dict[str, Any]:
+    about = [str(row.card[k]) for k in ("method", "data") if row.card.get(k)]
+    if row.card.get("epochs"):
+        about.append(f"{row.card['epochs']} epochs")
+    cells = [
+        {**_cell(e, c, scale), "starts": i in starts}
+        for i, (e, c, scale) in enumerate(zip(row.entries, columns, scales, strict=True))
+    ]
+    return {"row": row, "rank": rank(row.average_rank), "about": " · ".join(about), "cells": cells}
+
+
+def _cell(entry: Entry, column: Column, scale: Scale) -> dict[str, Any]:
+    """What the template shows of an entry: texts, heat from 0 (worst) to 100 (best), whisker in percent."""
+    shown: dict[str, Any] = {"entry": entry, "text": score(entry, column.unit), "half": interval(entry, column.unit)}
+    shown |= {"heat": None, "whisker": None, "title": entry.note or ("no record" if entry.status == "missing" else "")}
+    if entry.value is None:
+        return shown
+    shown["title"] = _title(entry, column)
+    low, high = scale
+    if high > low:
+        at = 100 * (entry.value - low) / (high - low)
+        good = (at if column.higher_is_better else 100 - at) / 100
+        shown["heat"] = round(100 * good**2)  # squared, as one bad model would else make all others look alike
+        if entry.low is not None and entry.high is not None:
+            left, right = (100 * (x - low) / (high - low) for x in (entry.low, entry.high))
+            shown["whisker"] = {"left": round(left, 1), "width": round(right - left, 1), "at": round(at, 1)}
+    return shown
+
+
+def _title(entry: Entry, column: Column) -> str:
+    """The text that appears over a score."""
+    unit = column.unit
+    parts = [f"{number(entry.value or 0.0, unit)}{f' {unit}' if unit else ''}"]
+    if entry.low is not None and entry.high is not None:
+        parts.append(f"95 % interval {number(entry.low, unit)} to {number(entry.high, unit)}")
+    if entry.n:
+        parts.append(f"{entry.n:,} images")
+    if entry.rank is not None:
+        parts.append(f"rank {entry.rank:g}")
+    return " · ".join([*parts, *filter(None, [entry.note])])

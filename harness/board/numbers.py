@@ -1,0 +1,61 @@
+"""How the board writes numbers and names. Every renderer uses these."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+
+from harness.board.table import Entry
+
+WORDS = {"failed": "failed", "missing": "—", "skipped": "skipped"}
+"""What stands where there is no score."""
+
+
+def number(value: float, unit: str, decimals: int | None = None) -> str:
+    """``93.4`` for percent; other units with three decimals, or as many as show three significant digits."""
+    places = decimals_of(value, unit) if decimals is None else decimals
+    if places is None:
+        return f"{value:.2e}"
+    return f"{round(value, places) + 0.0:.{places}f}"  # + 0.0 turns -0.0 into 0.0
+
+
+def decimals_of(value: float, unit: str) -> int | None:
+    """Digits after the point; None for a value so small that it takes an exponent."""
+    size = abs(value)
+    if unit == "%":
+        return 1
+    if size == 0 or 0.1 <= size < 10:
+        return 3
+    if size < 1e-4 or size >= 1e6:
+        return None
+    return max(0, 2 - math.floor(math.log10(size)))
+
+
+def interval(entry: Entry, unit: str) -> str:
+    """``±1.1``, half the width of the 95 % interval to the decimals of the value; empty where there is none."""
+    if entry.value is None or entry.half is None:
+        return ""
+    return f"±{number(entry.half, unit, decimals_of(entry.value, unit))}"
+
+
+def score(entry: Entry, unit: str) -> str:
+    """The value without its interval, or the word that stands for it."""
+    return WORDS[entry.status] if entry.value is None else number(entry.value, unit) + entry.mark
+
+
+def text(entry: Entry, unit: str) -> str:
+    """``93.4 ±1.1``, ``failed``, ``—``."""
+    return " ".join(filter(None, (score(entry, unit), interval(entry, unit))))
+
+
+def rank(average: float | None) -> str:
+    """An average rank with two decimals, or a dash."""
+    return WORDS["missing"] if average is None else f"{average:.2f}"
+
+
+def one_line(name: str) -> str:
+    """A name that cannot break a line, a table or a terminal: control characters and line ends become spaces."""
+    return " ".join("".join(" " if unicodedata.category(c) in _BREAKING else c for c in name).split())
+
+
+_BREAKING = {"Cc", "Cf", "Cs", "Zl", "Zp"}

@@ -1,0 +1,163 @@
+"""The board as plain data: what every renderer and analysis reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Status = Literal["done", "failed", "missing", "skipped"]
+Kind = Literal["measured", "reported"]
+Selection = Literal["primary", "all"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One task × metric × variant.
+
+    Attributes:
+        ranked: whether the average rank counts this column.
+        bounds: the metric's least and greatest value; None where it has none.
+        limit: images a split that every score of the column was made with (``--limit``); None for all of them.
+        note: what a reader must know to compare the column's scores, such as that some were made with a limit.
+        description: what the column measures, where the plan told.
+    """
+
+    task: str
+    metric: str
+    variant: str = ""
+    unit: str = ""
+    higher_is_better: bool = True
+    ranked: bool = True
+    bounds: tuple[float | None, float | None] = (None, None)
+    limit: int | None = None
+    note: str = ""
+    description: str = ""
+
+    @property
+    def protocol(self) -> str:
+        return self.task.partition("@")[0]
+
+    @property
+    def dataset(self) -> str:
+        return self.task.partition("@")[2]
+
+    @property
+    def measure(self) -> str:
+        """Metric and variant, ``top1[k=20]``."""
+        return f"{self.metric}[{self.variant}]" if self.variant else self.metric
+
+    @property
+    def name(self) -> str:
+        """``linear@digits top1``; no two columns of a board share it."""
+        return f"{self.task} {self.measure}"
+
+    @property
+    def heading(self) -> str:
+        """Metric, unit and the direction that is better: ``top1 % ↑``."""
+        return " ".join(filter(None, (self.measure, self.unit, "↑" if self.higher_is_better else "↓")))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What stands at a model's row and a column.
+
+    Attributes:
+        value, low, high: the score and its 95 % interval; over several seeds each is the seeds' mean. None unless done.
+        sd: sample standard deviation over seeds, from two seeds on.
+        n: test images behind the score.
+        place: 1 for the best of the column, 2 for the second best; ties share.
+        rank: fractional rank among the ranked models; see `Board`.
+        mark: ``‡`` for a reported score, ``†`` for one with a caveat, spelled out in `note` and the footnotes.
+        note: why it failed or was skipped, how it was aggregated, what else there is.
+    """
+
+    status: Status
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    sd: float | None = None
+    n: int = 0
+    seeds: int = 0
+    kind: Kind = "measured"
+    limit: int | None = None
+    place: int | None = None
+    rank: float | None = None
+    mark: str = ""
+    note: str = ""
+
+    @property
+    def half(self) -> float | None:
+        """Half the width of the interval."""
+        return None if self.low is None or self.high is None else (self.high - self.low) / 2
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model: its entries in the order of the columns, and its average rank if it has a score in all that count."""
+
+    model: str
+    paradigm: str
+    average_rank: float | None
+    entries: tuple[Entry, ...]
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Board:
+    """Records as a ranked table.
+
+    The average rank is the mean, over the ranked columns, of the model's fractional rank (ties share the mean of the
+    places they take). A model that lacks a score in a ranked column gets no average rank, takes no place from others,
+    and stands below those that have one.
+
+    Attributes:
+        columns: grouped by dataset.
+        rows: by average rank, then name.
+        footnotes: caveats, failures with their reasons, what the marks mean.
+        counts: models, ranked, columns, done, failed, missing, skipped, reported, pairs.
+        date: UTC time of the newest record, ISO 8601; empty without records.
+        selection: ``primary`` when only the datasets' primary metrics are shown.
+    """
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    footnotes: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    date: str = ""
+    selection: Selection = "primary"
+
+    @property
+    def ranked(self) -> tuple[Row, ...]:
+        return tuple(row for row in self.rows if row.average_rank is not None)
+
+    @property
+    def unranked(self) -> tuple[Row, ...]:
+        return tuple(row for row in self.rows if row.average_rank is None)
+
+    @property
+    def summary(self) -> str:
+        """The counts as a line: ``10 models · 6 columns · 58 scores · 1 failed``."""
+        shown = ("models", "columns", "done", "reported", "failed", "missing", "skipped")
+        words = {"done": "scores"}
+        return " · ".join(f"{self.counts[k]} {words.get(k, k)}" for k in shown if self.counts.get(k))
+
+    def entry(self, model: str, column: str) -> Entry:
+        """The entry of a model at a column by `Column.name`. Raises `KeyError` for a name that is not on the board."""
+        rows = {row.model: row for row in self.rows}
+        places = {c.name: i for i, c in enumerate(self.columns)}
+        return rows[model].entries[places[column]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as JSON values."""
+        return asdict(self)
+
+    def render(self, format: str) -> str:
+        """The board in one of `harness.board.formats.FORMATS`. Raises `HarnessError` for an unknown format."""
+        from harness.board.formats import render
+
+        return render(self, format)
+
+    def __str__(self) -> str:
+        return self.render("text")

@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Callable
+
+import pytest
+
+from harness.board import Board, build
+from harness.records import Record, ScoreData
+
+Make = Callable[..., Record]
+LINEAR, KNN = "linear@digits top1", "knn@digits top1"
+
+
+def notes(board: Board) -> str:
+    return "\n".join(board.footnotes)
+
+
+def test_models_are_ordered_by_their_average_rank(make: Make) -> None:
+    scores = {"a": (90.0, 70.0), "b": (80.0, 60.0), "c": (85.0, 80.0)}
+    board = build(
+        make(m, t, v) for m, vs in scores.items() for t, v in zip(("linear@digits", "knn@digits"), vs, strict=True)
+    )
+    assert [(row.model, row.average_rank) for row in board.rows] == [("a", 1.5), ("c", 1.5), ("b", 3.0)]
+    assert board.entry("a", LINEAR).rank == 1
+    assert board.entry("a", KNN).rank == 2
+    assert [board.entry(m, KNN).place for m in "abc"] == [2, None, 1]
+
+
+def test_where_lower_is_better_the_least_is_best(make: Make) -> None:
+    board = build(
+        make(m, "linear@digits", v, metric="nll", better="lower", unit="nats")
+        for m, v in zip("ab", (0.5, 0.2), strict=True)
+    )
+    assert [row.model for row in board.rows] == ["b", "a"]
+    assert board.entry("b", "linear@digits nll").place == 1
+
+
+def test_ties_share_rank_and_place(make: Make) -> None:
+    board = build(
+        [make("a", "linear@digits", 90.0), make("b", "linear@digits", 90.0), make("c", "linear@digits", 80.0)]
+    )
+    assert [row.average_rank for row in board.rows] == [1.5, 1.5, 3.0]
+    assert [row.entries[0].place for row in board.rows] == [1, 1, 2]
+
+
+@pytest.mark.parametrize("status", ["failed", "missing"])
+def test_a_model_without_a_score_is_listed_apart_and_takes_no_rank_from_others(make: Make, status: str) -> None:
+    records = [make(m, t, v) for m, v in (("a", 70.0), ("b", 80.0)) for t in ("linear@digits", "knn@digits")]
+    records.append(make("c", "linear@digits", 99.0))
+    if status == "failed":
+        records.append(make("c", "knn@digits", reason="CUDA out of memory"))
+    board = build(records)
+    assert [(row.model, row.average_rank) for row in board.rows] == [("b", 1.0), ("a", 2.0), ("c", None)]
+    entry = board.entry("c", KNN)
+    assert (entry.status, entry.value) == (status, None)
+    assert board.entry("c", LINEAR).place == 1, "the best score is the best, ranked or not"
+    assert board.counts[status] == 1
+    assert "because a score is missing: c" in notes(board)
+    assert ("CUDA out of memory" in notes(board)) == (status == "failed")
+
+
+def test_a_task_that_failed_for_all_counts_for_no_rank(make: Make) -> None:
+    records = [make(m, "linear@digits", v) for m, v in (("a", 70.0), ("b", 80.0))]
+    board = build(records + [make(m, "knn@digits", reason="no such layer") for m in "ab"])
+    assert [row.average_rank for row in board.rows] == [1.0, 2.0]
+    assert {c.name: c.ranked for c in board.columns} == {LINEAR: True, KNN: False}
+    assert f"{KNN}: no model has a score" in notes(board)
+    assert "over 1 column;" in notes(board)
+
+
+def test_seeds_become_mean_and_standard_deviation(make: Make) -> None:
+    values = [88.0, 90.0, 93.0]
+    board = build(make("a", "linear@digits", v, seed=i, half=i + 1.0) for i, v in enumerate(values))
+    entry = board.rows[0].entries[0]
+    assert entry.value == pytest.approx(statistics.mean(values))
+    assert entry.sd == pytest.approx(statistics.stdev(values))
+    assert (entry.seeds, entry.half) == (3, pytest.approx(2.0))
+    assert "standard deviation 2.5" in entry.note
+    assert "means over up to 3 seeds" in notes(board)
+
+
+def test_one_seed_has_no_standard_deviation(make: Make) -> None:
+    assert build([make("a", "linear@digits", 90.0)]).rows[0].entries[0].sd is None
+
+
+def test_a_failed_seed_fails_the_entry(make: Make) -> None:
+    board = build([make("a", "linear@digits", 90.0), make("a", "linear@digits", seed=1, reason="NaN loss")])
+    entry = board.rows[0].entries[0]
+    assert (entry.status, entry.value) == ("failed", None)
+    assert entry.note == "seed 1: NaN loss"
+
+
+def test_a_missing_seed_is_marked(make: Make) -> None:
+    records = [make("a", "linear@digits", 90.0, seed=s) for s in (0, 1)] + [make("b", "linear@digits", 80.0)]
+    entry = build(records).entry("b", LINEAR)
+    assert (entry.mark, entry.seeds) == ("†", 1)
+    assert f"† b, {LINEAR}: seed 1 is missing" in notes(build(records))
+
+
+def test_seeds_made_with_different_limits_are_marked(make: Make) -> None:
+    board = build(make("a", "linear@digits", 90.0, seed=s, limit=limit) for s, limit in ((0, None), (1, 100), (2, 50)))
+    entry = board.rows[0].entries[0]
+    assert (entry.mark, entry.limit) == ("†", 50)
+    assert "its seeds were made with different limits" in entry.note
+
+
+def test_without_every_seeds_interval_there_is_none(make: Make) -> None:
+    bare = make("a", "linear@digits", 80.0, seed=1).model_copy(update={"scores": (ScoreData(value=80.0, n=10),)})
+    entry = build([make("a", "linear@digits", 90.0), bare]).rows[0].entries[0]
+    assert (entry.value, entry.low, entry.half, entry.n) == (85.0, None, None, 10)
+
+
+def test_the_newest_record_of_a_cell_counts_and_the_others_are_told(make: Make) -> None:
+    records = [make("a", "linear@digits", v, key=k, finished=f) for v, k, f in ((90.0, "new", 2e9), (70.0, "old", 1e9))]
+    for order in (records, records[::-1]):
+        board = build(order)
+        assert board.rows[0].entries[0].value == 90.0
+        assert f"a, linear@digits top1: the newest of 2 records (others: done 2001-09-09)" in notes(board)  # noqa: F541
+        assert board.date == "2033-05-18T03:33:20+00:00"
+
+
+def test_many_superseded_records_are_one_footnote(make: Make) -> None:
+    records = [
+        make(f"m{i}", "linear@digits", 80.0, key=k, finished=f) for i in range(20) for k, f in (("a", 1e9), ("b", 2e9))
+    ]
+    assert [note for note in build(records).footnotes if "20 cells have several records" in note]
+    assert len(build(records).footnotes) < 6
+
+
+def test_a_copy_of_a_record_is_no_other_record(make: Make) -> None:
+    record = make("a", "linear@digits", 90.0)
+    assert build([record, record]) == build([record])
+
+
+def test_a_newer_failure_of_a_known_cell_shows(make: Make) -> None:
+    board = build([make("a", "linear@digits", 90.0), make("a", "linear@digits", key="new", finished=2e9, reason="NaN")])
+    assert board.rows[0].entries[0].status == "failed"
+
+
+@pytest.mark.parametrize(("finished", "mark"), [(2e9, "†"), (5e8, "")])
+def test_a_failure_before_the_key_was_known_hides_no_score(make: Make, finished: float, mark: str) -> None:
+    failure = make("a", "linear@digits", key="", finished=finished, reason="file not found")
+    entry = build([make("a", "linear@digits", 90.0), failure]).rows[0].entries[0]
+    assert (entry.value, entry.mark) == (90.0, mark)
+    assert ("a later attempt failed: file not found" in entry.note) == bool(mark)
+
+
+def test_a_limit_shared_by_a_column_is_told(make: Make) -> None:
+    board = build(make(m, "linear@digits", 90.0, limit=100) for m in "ab")
+    assert board.columns[0].limit == 100
+    assert "--limit 100" in board.columns[0].note
+    assert f"{LINEAR}: made with --limit 100" in notes(board)
+    assert {row.entries[0].mark for row in board.rows} == {""}
+
+
+def test_limited_and_full_scores_are_not_mixed_silently(make: Make) -> None:
+    board = build([make("a", "linear@digits", 90.0, limit=100), make("b", "linear@digits", 80.0)])
+    assert board.columns[0].limit is None
+    assert "mixed: some scores were made with --limit 100" in board.columns[0].note
+    assert (board.entry("a", LINEAR).mark, board.entry("b", LINEAR).mark) == ("†", "")
+    assert f"† a, {LINEAR}: limit 100" in notes(board)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "note"),
+    [
+        ({"version": 1}, {"version": 2}, "metric version 1 and 2"),
+        ({"facts": {"precision": "bf16"}}, {"facts": {"precision": "fp32"}}, "precision bf16 and fp32"),
+        (
+            {"facts": {"dataset": {"revision": "a"}}},
+            {"facts": {"dataset": {"revision": "b"}}},
+            "dataset revision a and b",
+        ),
+        ({"facts": {"task": {"version": 1}}}, {"facts": {"task": {"version": 3}}}, "task version 1 and 3"),
+    ],
+)
+def test_unlike_scores_in_a_column_are_told(make: Make, first: dict, second: dict, note: str) -> None:
+    same = build([make("a", "linear@digits", 90.0, **first), make("b", "linear@digits", 80.0, **first)])
+    assert same.columns[0].note == ""
+    board = build([make("a", "linear@digits", 90.0, **first), make("b", "linear@digits", 80.0, **second)])
+    assert board.columns[0].note == f"mixed: {note}"
+
+
+def test_reported_scores_are_marked(make: Make) -> None:
+    board = build([make("a", "linear@digits", 90.0, kind="reported", version=0), make("b", "linear@digits", 80.0)])
+    assert (board.entry("a", LINEAR).mark, board.entry("a", LINEAR).kind) == ("‡", "reported")
+    assert board.columns[0].note == "", "its version is not that of a metric here"
+    assert board.counts["reported"] == 1
+    assert "‡ reported elsewhere" in notes(board)
+
+
+def test_a_measured_score_goes_before_a_newer_reported_one(make: Make) -> None:
+    reported = make("a", "linear@digits", 95.0, kind="reported", key="r", finished=2e9)
+    entry = build([reported, make("a", "linear@digits", 90.0)]).rows[0].entries[0]
+    assert (entry.value, entry.kind) == (90.0, "measured")
+    assert "others: reported 2033-05-18" in entry.note
+
+
+def test_the_primary_board_shows_primary_metrics_only(make: Make) -> None:
+    records = [make("a", "linear@digits", 90.0), make("a", "linear@digits", 1.0, metric="ece", better="lower")]
+    assert [c.metric for c in build(records).columns] == ["top1"]
+    board = build(records, columns="all")
+    assert [(c.metric, c.ranked) for c in board.columns] == [("top1", True), ("ece", False)]
+
+
+def test_average_ranks_are_the_same_whatever_columns_are_shown(make: Make) -> None:
+    records = [make(m, "linear@digits", v) for m, v in zip("ab", (90.0, 80.0), strict=True)]
+    records += [
+        make(m, "linear@digits", v, metric="ece", better="lower") for m, v in zip("ab", (9.0, 1.0), strict=True)
+    ]
+    for columns in ("primary", "all"):
+        assert [(r.model, r.average_rank) for r in build(records, columns=columns).rows] == [("a", 1.0), ("b", 2.0)]
+
+
+def test_without_a_primary_metric_all_count(make: Make) -> None:
+    board = build(make("a", "linear@digits", 1.0, metric=m) for m in ("ece", "nll"))
+    assert [(c.metric, c.ranked) for c in board.columns] == [("ece", True), ("nll", True)]
+
+
+def test_the_first_variant_is_the_primary_one(make: Make) -> None:
+    records = [
+        make(m, "knn@digits", variants={"k=20": 80.0, "k=1": v}) for m, v in zip("ab", (70.0, 75.0), strict=True)
+    ]
+    assert [c.name for c in build(records).columns] == ["knn@digits top1[k=20]"]
+    assert [(c.variant, c.ranked) for c in build(records, columns="all").columns] == [("k=20", True), ("k=1", False)]
+
+
+def test_a_failed_cell_shows_under_every_variant(make: Make) -> None:
+    records = [make("a", "knn@digits", variants={"k=20": 80.0, "k=1": 70.0}), make("b", "knn@digits", reason="NaN")]
+    board = build(records, columns="all")
+    assert [e.status for e in board.rows[1].entries] == ["failed", "failed"]
+    assert "b failed in 2 columns (knn@digits top1[k=20], knn@digits top1[k=1]): NaN" in notes(board)
+
+
+def test_pairs_stay_out(make: Make) -> None:
+    records = [make("a", "embed@digits", 0.5, metric="cka", partner="b"), make("a", "linear@digits", 90.0)]
+    board = build(records, columns="all")
+    assert [c.name for c in board.columns] == [LINEAR]
+    assert board.counts["pairs"] == 1
+    assert "1 records compare pairs" in notes(board)
+
+
+def test_skips_are_told_and_make_no_column(make: Make) -> None:
+    records = [make("a", "linear@digits", 90.0), make("a", "map@digits", status="skipped", reason="has no boxes")]
+    board = build(records)
+    assert [c.name for c in board.columns] == [LINEAR]
+    assert "map@digits top1 skipped: has no boxes" in notes(board)
+    mixed = build([*records, make("b", "linear@digits", 80.0), make("b", "map@digits", 50.0)])
+    assert mixed.entry("a", "map@digits top1").status == "skipped"
+    assert mixed.rows[-1].model == "a"
+
+
+def test_columns_are_grouped_by_dataset(make: Make) -> None:
+    board = build(make("a", t, 90.0) for t in ("knn@scenes", "linear@digits", "linear@scenes", "knn@digits"))
+    assert [c.dataset for c in board.columns] == ["digits", "digits", "scenes", "scenes"]
+
+
+def test_rows_carry_the_newest_card(make: Make) -> None:
+    old, new = {"paradigm": "pretext"}, {"paradigm": "contrastive", "method": "SimCLR"}
+    board = build([make("a", "linear@digits", 1.0, card=new, finished=2e9), make("a", "knn@digits", 1.0, card=old)])
+    assert (board.rows[0].paradigm, board.rows[0].card) == ("contrastive", new)
+    assert build([make("a", "linear@digits", 1.0)]).rows[0].paradigm == "unknown"
+
+
+def test_the_order_of_the_records_does_not_matter(make: Make) -> None:
+    records = [make(m, t, 80.0 + i, seed=s) for i, m in enumerate("cab") for t in ("x@d", "y@d") for s in (0, 1)]
+    assert build(records) == build(records[::-1])
+
+
+def test_no_records_make_an_empty_board() -> None:
+    board = build([])
+    assert (board.rows, board.columns, board.date, board.counts["models"]) == ((), (), "", 0)
+
+
+def test_the_board_is_frozen(make: Make) -> None:
+    board = build([make("a", "linear@digits", 90.0)])
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        board.title = "other"  # type: ignore[misc]
+
+
+def test_an_entry_off_the_board_is_a_key_error(make: Make) -> None:
+    with pytest.raises(KeyError):
+        build([make("a", "linear@digits", 90.0)]).entry("a", "linear@scenes top1")

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+
+from harness.board.numbers import interval, number, one_line, rank, score, text
+from harness.board.table import Entry
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "expected"),
+    [
+        (93.44, "%", "93.4"),
+        (100.0, "%", "100.0"),
+        (-0.01, "%", "0.0"),
+        (0.4123, "", "0.412"),
+        (1.2345, "nats", "1.234"),
+        (-2.5, "", "-2.500"),
+        (0.04123, "", "0.0412"),
+        (12.345, "", "12.3"),
+        (123.45, "", "123"),
+        (12345.6, "", "12346"),
+        (0.0, "", "0.000"),
+        (0.0000123, "", "1.23e-05"),
+        (12345678.0, "", "1.23e+07"),
+    ],
+)
+def test_number(value: float, unit: str, expected: str) -> None:
+    assert number(value, unit) == expected
+
+
+def test_the_interval_has_the_decimals_of_the_value() -> None:
+    assert text(Entry("done", 93.44, 92.3, 94.5), "%") == "93.4 ±1.1"
+    assert text(Entry("done", 12.34, 12.0, 12.08), "") == "12.3 ±0.0"
+    assert text(Entry("done", 0.0412, 0.0212, 0.0612), "") == "0.0412 ±0.0200"
+
+
+def test_without_an_interval_there_is_only_the_value() -> None:
+    assert text(Entry("done", 0.5), "") == "0.500"
+    assert interval(Entry("done", 0.5, low=0.4), "") == ""
+
+
+@pytest.mark.parametrize(("status", "word"), [("failed", "failed"), ("missing", "—"), ("skipped", "skipped")])
+def test_words_stand_where_there_is_no_score(status: str, word: str) -> None:
+    assert text(Entry(status), "%") == word  # type: ignore[arg-type]
+
+
+def test_marks_follow_the_value() -> None:
+    assert score(Entry("done", 80.0, mark="‡†"), "%") == "80.0‡†"
+
+
+def test_rank() -> None:
+    assert (rank(1.5), rank(None)) == ("1.50", "—")
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\r\nb", "a\u2028b", "a\x1b\tb", " a  b ", "a\u202eb", "a\x00b"])
+def test_no_name_breaks_a_line_or_a_terminal(name: str) -> None:
+    assert one_line(name) == "a b"

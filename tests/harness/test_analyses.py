@@ -1,0 +1,21 @@
+"""Analyses: named functions of a whole board."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.analyses import Analysis, analysis
+
+
+def test_an_analysis_is_a_named_function_of_a_board() -> None:
+    @analysis("spread")
+    def spread(board: Any) -> list[dict[str, Any]]:
+        """How far apart the models are.
+
+        In points."""
+        return [{"range": max(board) - min(board)}]
+
+    assert isinstance(spread, Analysis)
+    assert spread.name == "spread"
+    assert spread.__doc__ == "How far apart the models are.\n\nIn points."
+    assert spread([3, 1, 2]) == [{"range": 2}]

@@ -1,0 +1,138 @@
+"""Evidence: checked when made, the same after storing, never half read."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness import evidence as evidences
+from harness.cache import ArrayStore
+from harness.errors import HarnessError, OutputError
+from harness.evidence import Embeddings, Evidence, Predictions, load, save
+
+
+def predictions(n: int = 5, **fields: Any) -> Predictions:
+    generator = torch.Generator().manual_seed(0)
+    return Predictions(torch.randn(n, 3, generator=generator), **fields)
+
+
+def test_variants_survive_their_file_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "e.safetensors"
+    variants = {
+        "k=20": predictions(targets=torch.arange(5) % 3),
+        "layer/deep": predictions(multilabel=True),
+        "": predictions(),
+    }
+    save(variants, path)
+    found = load(path, Predictions)
+    assert list(found) == list(variants)
+    for name, evidence in variants.items():
+        other = found[name]
+        assert isinstance(other, Predictions)
+        assert torch.equal(other.scores, evidence.scores)
+        assert other.multilabel == evidence.multilabel
+        assert (other.targets is None) == (evidence.targets is None)
+    assert torch.equal(found["k=20"].targets, variants["k=20"].targets)
+
+
+def test_views_of_one_tensor_are_stored_apart(tmp_path: Path) -> None:
+    scores = torch.randn(6, 4)
+    save({"a": Predictions(scores[::2]), "b": Predictions(scores.T[:3])}, tmp_path / "e")
+    found = load(tmp_path / "e", Predictions)
+    assert torch.equal(found["a"].scores, scores[::2])
+    assert torch.equal(found["b"].scores, scores.T[:3])
+
+
+@pytest.mark.parametrize("kept", [0, 4, 40, -1])
+def test_a_truncated_file_is_no_evidence(tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "e"
+    save({"": predictions()}, path)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(HarnessError, match="not an evidence file"):
+        load(path, Predictions)
+
+
+def test_files_of_something_else(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(2)}, tmp_path / "plain")
+    save({"": predictions()}, tmp_path / "predictions")
+    for path, kind in ((tmp_path / "absent", Predictions), (tmp_path / "plain", Predictions),
+                       (tmp_path / "predictions", Embeddings)):  # fmt: skip
+        with pytest.raises(HarnessError, match="not an evidence file"):
+            load(path, kind)
+
+
+def test_a_full_disk_stops_the_run_as_for_any_array(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    store = ArrayStore(tmp_path)
+    with pytest.raises(OutputError, match="No space left on device"):
+        store.publish("evidence", "ab", "safetensors", lambda path: evidences.save({"": predictions()}, path), {})
+
+
+def test_rows_targets_and_devices() -> None:
+    found = predictions(targets=torch.arange(5))
+    index = torch.tensor([4, 4, 0])
+    taken = found.take(index)
+    assert len(taken) == 3
+    assert torch.equal(taken.scores, found.scores[index])
+    assert taken.targets.tolist() == [4, 4, 0]
+    assert predictions().take(index).targets is None
+    joined = predictions().join(torch.zeros(5))
+    assert joined.targets.tolist() == [0.0] * 5
+    grown = Predictions(torch.zeros(2, 3, requires_grad=True)).cpu()
+    assert not grown.scores.requires_grad
+
+
+@dataclass(frozen=True)
+class Untargeted(Evidence):
+    """Evidence that has no targets."""
+
+    name: ClassVar[str] = "Untargeted"
+    values: Tensor
+    note: str = "kept"
+
+
+def test_evidence_without_targets_takes_none() -> None:
+    found = Untargeted(torch.zeros(4))
+    assert found.join(torch.ones(4)) == found
+    assert list(found.tensors()) == ["values"]
+    assert found.take(torch.tensor([0])).note == "kept"
+
+
+def test_probabilities() -> None:
+    single = predictions().probabilities
+    assert single.dtype == torch.float64
+    assert torch.allclose(single.sum(1), torch.ones(5, dtype=torch.float64))
+    several = predictions(multilabel=True)
+    assert torch.allclose(several.probabilities, 1 / (1 + (-several.scores.double()).exp()))
+
+
+@pytest.mark.parametrize(
+    ("evidence", "message"),
+    [
+        (predictions(4), "Predictions.scores has 4 rows for 5 test images"),
+        (predictions(targets=torch.zeros(6)), "Predictions.targets has 6 rows for 5 test images"),
+        (Embeddings(torch.tensor([[0.0, 1], [1, float("nan")], [1, 1], [1, 1], [1, 1]])),
+         r"Embeddings.features holds NaN or infinite values \(first in row 1\)"),
+        (Untargeted(torch.tensor([0.0, 1, 2, float("inf"), 4])), r"Untargeted.values .* \(first in row 3\)"),
+        (Untargeted(torch.full((5, 2, 2), float("-inf"))), r"\(first in row 0\)"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_evidence_is_named(evidence: Evidence, message: str) -> None:
+    with pytest.raises(HarnessError, match=message):
+        evidence.check(5)
+
+
+def test_good_evidence_passes() -> None:
+    predictions(targets=torch.arange(5)).check(5)
+    Untargeted(torch.tensor([2**40, 1])).check(2)
