@@ -56,7 +56,8 @@ def _outside(given: Sequence[Record], single: Sequence[Record], plan: Plan | Non
     """What the records hold that the board does not show."""
     if pairs := sum(r.partner is not None for r in given):
         yield f"{pairs} records compare pairs of models; they are not part of this table."
-    if others := len(given) - len(single) - pairs:
+    shown = {id(r) for r in single}
+    if others := sum(r.partner is None and r.status != "skipped" and id(r) not in shown for r in given):
         yield f"{others} records of other cells than this suite's are not shown."
     for skip in plan.skips if plan is not None else ():
         if not skip.metric:
