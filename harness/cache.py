@@ -10,9 +10,7 @@ import contextlib
 import json
 import os
 import secrets
-import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import OutputError
-from harness.records import write_atomically
-
-STALE_SECONDS = 24 * 3600
+from harness.records import sweep, write_atomically
 
 
 class ArrayStore:
@@ -83,10 +79,7 @@ class ArrayStore:
 
     def sweep(self) -> None:
         """Remove what killed writers left behind, once it is a day old."""
-        for path in self.root.glob("*/*/.*.tmp"):
-            with suppress(FileNotFoundError):  # another run has just finished it
-                if time.time() - path.stat().st_mtime > STALE_SECONDS:
-                    path.unlink()
+        sweep(self.root)
 
 
 class ArrayWriter:

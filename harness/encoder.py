@@ -47,7 +47,7 @@ class Encoder(nn.Module):
 
     @final
     def normalise(self, pixels: Tensor) -> Tensor:
-        """uint8 RGB pixels (N, 3, S, S) to ``(x / 255 - mean) / std`` in the encoder's channel order and dtype."""
+        """uint8 RGB pixels (N, 3, S, S) to ``(x / 255 - mean) / std`` in the encoder's channel order, float32."""
         if pixels.dtype != torch.uint8 or pixels.ndim != 4 or pixels.shape[1] != 3:
             raise HarnessError(f"an encoder takes uint8 pixels (N, 3, S, S), got {pixels.dtype} {tuple(pixels.shape)}")
         if self.preprocess.channels == "BGR":
@@ -85,7 +85,7 @@ class ModuleEncoder(Encoder):
     Args:
         module: maps normalised images to (N, D), (N, C, H, W) or (N, T, D); the latter two are averaged.
         preprocess: its input.
-        layers: submodule names, shallow to deep; default: every direct child that outputs a tensor when tapped.
+        layers: submodule names, shallow to deep; default: every direct child.
         aliases: layer names that differ from their submodule's (``layer3.2.residual`` for ``layer3.2.bn3``).
         maps: makes the feature pyramid, where the module has a way of its own.
     """
@@ -116,6 +116,14 @@ class ModuleEncoder(Encoder):
         return out if out.ndim == 2 else self.pool(out, EMBEDDING)
 
     def activations(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        tapped = self._tapped(images, layers)
+        if missed := [layer for layer in layers if layer not in tapped]:
+            kind = type(self.module).__name__
+            raise HarnessError(f"layer {missed[0]!r} of {kind} gave no tensor in the forward pass")
+        return {layer: tapped[layer] for layer in layers}
+
+    def _tapped(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """The embedding, and those of the layers that output a tensor in the forward pass."""
         tapped: dict[str, Tensor] = {}
         with ExitStack() as stack:
             for layer in layers:
@@ -123,18 +131,14 @@ class ModuleEncoder(Encoder):
                     hook = self._submodule(layer).register_forward_hook(_tap(tapped, layer))
                     stack.callback(hook.remove)
             tapped[EMBEDDING] = self.embed(images)
-        if missed := [layer for layer in layers if layer not in tapped]:
-            raise HarnessError(
-                f"layer {missed[0]!r} of {type(self.module).__name__} gave no tensor in the forward pass"
-            )
-        return {layer: tapped[layer] for layer in layers}
+        return tapped
 
     def feature_maps(self, images: Tensor) -> list[FeatureMap]:
         if self._maps is not None:
             return self._maps(images)
         names = [layer for layer in self.layers if layer != EMBEDDING]
         size = images.shape[-1]
-        spatial = {name: a for name, a in self.activations(images, names).items() if a.ndim == 4 and a.shape[-1] > 1}
+        spatial = {name: a for name, a in self._tapped(images, names).items() if a.ndim == 4 and a.shape[-1] > 1}
         if not spatial:
             return super().feature_maps(images)
         last_at = {round(size / a.shape[-1]): FeatureMap(a, round(size / a.shape[-1]), n) for n, a in spatial.items()}

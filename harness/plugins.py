@@ -85,12 +85,12 @@ class Host:
             self._check_hooks(module)
             self._collect(origin)
             self.origins[origin.plugin] = origin
-        except Exception as error:  # a plugin may raise anything: report it, go on with the others
+        except (Exception, SystemExit) as error:  # a plugin may raise anything: report it, go on with the others
             if origin.plugin not in self.origins and self.manager.has_plugin(origin.plugin):
                 self.manager.unregister(name=origin.plugin)
             self.note(origin, error)
 
-    def note(self, origin: Origin, error: Exception) -> None:
+    def note(self, origin: Origin, error: BaseException) -> None:
         """Keep what went wrong with a plugin in `failures`, once; raise it if `strict`."""
         failure = Failure(origin, one_line(error), "".join(traceback.format_exception(error)))
         if self.strict:

@@ -19,6 +19,7 @@ from harness.errors import HarnessError, OutputError, one_line
 from harness.planning import Cell
 
 SCHEMA = 1
+STALE_SECONDS = 24 * 3600
 
 
 class NewerSchemaError(HarnessError):
@@ -123,6 +124,14 @@ def write_atomically(path: Path, data: bytes) -> None:
             temporary.unlink()
         reason = error.strerror or error
         raise OutputError(f"cannot write {path}: {reason}; free space or choose another --out") from error
+
+
+def sweep(root: Path) -> None:
+    """Remove the temporary files that killed writers left below a folder, once they are a day old."""
+    for path in root.glob("*/*/.*.tmp"):
+        with contextlib.suppress(FileNotFoundError):  # another run has just finished it
+            if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                path.unlink()
 
 
 class RecordStore:

@@ -26,7 +26,7 @@ from harness.identity import evidence_key
 from harness.metrics import score
 from harness.planning import Cell, Plan, dataset_identity, fold_indices, task_identity
 from harness.plugins import Host
-from harness.records import Summary, write_atomically
+from harness.records import Summary, sweep, write_atomically
 from harness.tasks import TaskData
 
 
@@ -80,6 +80,7 @@ class LocalRun:
         self.device = resolve_device(options.device)
         self.store = ArrayStore(options.arrays or default_arrays(options.out))
         self.store.sweep()
+        sweep(options.out / "records")
         self.lost: dict[tuple[str, str], str] = {}  # why a model's task has no evidence for pair cells to compare
         self.recorder = Recorder(plan, host, options, self.device)
         self.features = Features(plan.suite, options, self.store, lambda p: host.emit("pass_progress", progress=p))

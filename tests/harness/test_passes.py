@@ -169,6 +169,7 @@ def test_half_precision_is_computed_in_half() -> None:
 
 def switches() -> list[Any]:
     """How PyTorch treats float32: the switches of every age; None where they disagree, which it refuses to say."""
+
     def old(read: Callable[[], Any]) -> Any:
         try:
             return read()

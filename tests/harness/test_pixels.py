@@ -224,3 +224,13 @@ def test_every_row_once(n: int, batch_size: int, workers: int) -> None:
         found = list(batches)
         assert [p for positions, _ in found for p in positions] == list(range(n))
         assert np.array_equal(np.concatenate([b.numpy() for _, b in found]) if found else array, array)
+
+
+@pytest.mark.parametrize("format", ["BMP", "TIFF"])
+def test_formats_that_torchvision_does_not_decode_go_through_pillow(format: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format)
+    assert torch.equal(decode(file.getvalue(), "x"), torch.from_numpy(pixels).permute(2, 0, 1))
+    with pytest.raises(CorruptImageError, match="image x"):
+        decode(file.getvalue()[:20], "x")

@@ -233,7 +233,8 @@ def test_identities_hold_the_parameters(make: Callable[..., Plan]) -> None:
 
 
 def test_planning_imports_no_torch(python: Callable[[str], str], toys: ModuleType) -> None:
-    assert python(f"""
+    assert (
+        python(f"""
 import sys
 from harness.plugins import Host
 from harness.registry import Entry, Origin
@@ -242,4 +243,6 @@ from harness.suite import Suite
 host = Host(plugins=[{toys.__file__!r}])
 found = plan(Suite(models=("toy*",), tasks=("centroid@toy", "features@toy", "live@toy")), host)
 print(len(list(found.cells())) == len(found) == describe(found)["cells"], "torch" in sys.modules)
-""") == "True False"
+""")
+        == "True False"
+    )

@@ -266,8 +266,8 @@ def test_a_broken_catalogue_of_a_plugin_is_reported(write_plugin: Callable[..., 
 from harness import hookimpl
 @hookimpl
 def register_catalogues(register):
-    register("bad", {str(tmp_path / 'bad.yaml')!r})
-    register("absent", {str(tmp_path / 'absent.yaml')!r})
+    register("bad", {str(tmp_path / "bad.yaml")!r})
+    register("absent", {str(tmp_path / "absent.yaml")!r})
 """
     path = write_plugin("catalogues", source)
     host = Host(plugins=[path])

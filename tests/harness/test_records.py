@@ -104,6 +104,19 @@ def test_a_failure_replaces_a_damaged_file_but_not_a_newer_record(store: RecordS
     path.write_text(newer)
     store.write(record("failed", reason="r"))
     assert path.read_text() == newer
+    with pytest.raises(NewerSchemaError, match="left as it is: upgrade, or use another --out"):
+        store.write(record())
+    assert path.read_text() == newer
+
+
+def test_a_finished_record_removes_the_failure_from_before_its_key_was_known(store: RecordStore) -> None:
+    early = store.write(record("failed", key="", reason="no weights"))
+    other = store.write(record("failed", key="", reason="no weights", seed=1))
+    path = store.write(record())
+    assert not early.exists()
+    assert other.exists()
+    store.forget_failure(CELL)  # nothing is left to forget
+    assert path.exists()
 
 
 @pytest.mark.parametrize(
@@ -116,6 +129,8 @@ def test_a_failure_replaces_a_damaged_file_but_not_a_newer_record(store: RecordS
         (b'{"status": "done", "model": "m", "task": "t"}', "not a record: metric: Field required"),
         (b'{"status": "maybe", "model": "m", "task": "t", "metric": {}}', "not a record: status: "),
         (b'{"status": "done", "model": "m", "task": "t", "metric": {}, "scoer": 1}', "not a record: scoer: "),
+        (b'{"status": "failed", "model": "m", "task": "t", "metric": {}}', "not a record: "),
+        (b'{"status": "done", "model": "m", "task": "t", "metric": {"name": "x"}}', "not a record: "),
     ],
 )
 def test_a_file_edited_by_hand_is_named(tmp_path: Path, content: bytes, message: str) -> None:
@@ -168,9 +183,7 @@ records.write_atomically(Path({str(tmp_path)!r}) / "records" / "m" / "t" / "r.js
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_full_disk_is_one_line_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     def full(*arguments: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -13,7 +13,7 @@ from harness.plugins import Host
 from harness_models.ckpt import model as ckpt_model
 from harness_models.python_models import model
 
-SOURCE = '''
+SOURCE = """
 from torch import nn
 from harness import ModuleEncoder, Preprocess
 
@@ -28,7 +28,7 @@ def number():
 
 def broken():
     raise KeyError("weights")
-'''
+"""
 
 
 @pytest.fixture
