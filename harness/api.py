@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness import planning
+from harness.errors import HarnessError
 from harness.lookup import find_suite
-from harness.models import Model, ModelCard, Preprocess, preprocess_of
-from harness.planning import Plan
+from harness.models import Model, Preprocess
+from harness.planning import Cell, Plan
 from harness.plugins import Host
 from harness.records import Summary
 from harness.suite import Suite, make_suite
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from harness.board import Board
-    from harness.encoder import Encoder
 
 
 @lru_cache(maxsize=1)
@@ -50,26 +49,39 @@ def run(
     Args:
         options: fields of `harness.engine.options.Options`; and ``engine``, a registered engine's name.
     """
-    from harness.engine.local import run_local
     from harness.engine.options import Options
 
     host = host or default_host()
     planned = what if isinstance(what, Plan) else plan(what, host)
-    engine = options.pop("engine", "local")
-    run_engine = run_local if engine == "local" else host["engine"].entry(engine).resolve()
+    engine = host["engine"].entry(options.pop("engine", "local")).resolve()
     folder = Path(out) if out is not None else Path("runs") / planned.suite.name
-    summary: Summary = run_engine(planned, host, Options(folder, **options))
+    summary: Summary = engine(planned, host, Options(folder, **options))
     return summary
 
 
-def leaderboard(*runs: Path | str, columns: Literal["primary", "all"] = "primary", plan: Plan | None = None) -> Board:
-    """The board of one or several run folders; with a plan, of exactly its cells, the missing ones included."""
+def leaderboard(
+    *runs: Path | str,
+    columns: Literal["primary", "all"] = "primary",
+    plan: Plan | None = None,
+    keys: Mapping[Cell, str] | None = None,
+) -> Board:
+    """The board of one or several run folders.
+
+    Args:
+        plan: shows exactly its cells, the missing ones included.
+        keys: shows only the records of these keys: ``run(...).keys`` for those of one run.
+
+    Raises `HarnessError` for a folder that holds no records.
+    """
     from harness.board import build
     from harness.index import Index
 
+    for folder in runs:
+        if not (Path(folder) / "records").is_dir():
+            raise HarnessError(f"{folder} holds no records/: give a folder that 'harness run --out' wrote")
     records = [record for folder in runs for record in Index(Path(folder) / "records").records()]
     title = plan.suite.name if plan is not None else ", ".join(Path(folder).resolve().name for folder in runs)
-    return build(records, columns=columns, plan=plan, title=title)
+    return build(records, columns=columns, plan=plan, keys=keys, title=title)
 
 
 def evaluate(
@@ -93,6 +105,8 @@ def evaluate(
         suite: further fields of `Suite` (``limit``, ``precision``, ``seeds``).
         options: fields of `harness.engine.options.Options`.
     """
+    from harness.memory import model_of, undisturbed
+
     modules = module if isinstance(module, Mapping) else {type(module).__name__: module}
     models = {name: model_of(name, m, preprocess) for name, m in modules.items()}
     host = host or default_host()
@@ -106,32 +120,5 @@ def evaluate(
     with tempfile.TemporaryDirectory(prefix="harness-") as scratch, undisturbed(modules.values()):
         folder = Path(out) if out is not None else Path(scratch)
         planned = plan(make_suite(fields), host, models)
-        run(planned, folder, host, **options)
-        return leaderboard(folder, plan=planned)
-
-
-@contextmanager
-def undisturbed(modules: Iterable[nn.Module]) -> Iterator[None]:
-    """Give modules back as they came: on their devices, each part in its training or evaluation mode."""
-    modules = list(modules)
-    modes = [(part, part.training) for module in modules for part in module.modules()]
-    places = [(module, next((p.device for p in module.parameters()), None)) for module in modules]
-    try:
-        yield
-    finally:
-        for part, mode in modes:
-            part.training = mode
-        for module, device in places:
-            if device is not None:
-                module.to(device)
-
-
-def model_of(name: str, module: nn.Module, preprocess: str | Mapping[str, Any] | Preprocess) -> Model:
-    """A module held in memory as a `Model`; the content of its weights and its structure identify it."""
-    from harness.encoder import Encoder, ModuleEncoder
-
-    encoder: Encoder = module if isinstance(module, Encoder) else ModuleEncoder(module, preprocess_of(preprocess))
-    kind = type(module)
-    card = ModelCard(name=name, title=kind.__name__, parameters=sum(p.numel() for p in module.parameters()))
-    identity = {"loader": "module", "class": f"{kind.__module__}.{kind.__qualname__}", "structure": repr(module)}
-    return Model(name, card, lambda: encoder, encoder.preprocess, identity)
+        summary = run(planned, folder, host, **options)
+        return leaderboard(folder, plan=planned, keys=summary.keys)

@@ -37,8 +37,11 @@ class ArrayStore:
             return None
         try:
             return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-        except (ValueError, EOFError, OSError):
-            path.unlink(missing_ok=True)
+        except OSError:
+            return None
+        except (ValueError, EOFError):
+            with contextlib.suppress(OSError):
+                path.unlink()
             return None
 
     def facts(self, kind: str, key: str) -> dict[str, Any]:

@@ -47,18 +47,26 @@ class Encoder(nn.Module):
 
     @final
     def normalise(self, pixels: Tensor) -> Tensor:
-        """uint8 RGB pixels (N, 3, S, S) to ``(x / 255 - mean) / std`` in the encoder's channel order, float32."""
+        """uint8 RGB pixels (N, 3, S, S) to ``(x / 255 - mean) / std`` in the encoder's channel order and dtype."""
         if pixels.dtype != torch.uint8 or pixels.ndim != 4 or pixels.shape[1] != 3:
             raise HarnessError(f"an encoder takes uint8 pixels (N, 3, S, S), got {pixels.dtype} {tuple(pixels.shape)}")
         if self.preprocess.channels == "BGR":
             pixels = pixels.flip(1)
         mean = torch.tensor(self.preprocess.mean, device=pixels.device).view(3, 1, 1)
         std = torch.tensor(self.preprocess.std, device=pixels.device).view(3, 1, 1)
-        return pixels.float().div_(255).sub_(mean).div_(std)
+        images = pixels.float().div_(255).sub_(mean).div_(std)
+        return images.to(next((p.dtype for p in self.parameters() if p.is_floating_point()), images.dtype))
 
     def forward(self, pixels: Tensor, layers: Sequence[str] = (EMBEDDING,)) -> dict[str, Tensor]:
-        """uint8 pixels to the activations of `layers`; ``embedding`` is (N, D)."""
-        return self.activations(self.normalise(pixels), layers)
+        """uint8 pixels to the activations of exactly `layers`; ``embedding`` is (N, D).
+
+        Raises `HarnessError` naming a layer that `activations` left out.
+        """
+        found = self.activations(self.normalise(pixels), layers)
+        if missed := [layer for layer in layers if layer not in found]:
+            kind = type(getattr(self, "module", self)).__name__
+            raise HarnessError(f"layer {missed[0]!r} of {kind} gave no tensor in the forward pass")
+        return {layer: found[layer] for layer in layers}
 
     def embed(self, images: Tensor) -> Tensor:
         """Normalised images (N, 3, S, S) to pooled embeddings (N, D)."""
@@ -116,14 +124,7 @@ class ModuleEncoder(Encoder):
         return out if out.ndim == 2 else self.pool(out, EMBEDDING)
 
     def activations(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        tapped = self._tapped(images, layers)
-        if missed := [layer for layer in layers if layer not in tapped]:
-            kind = type(self.module).__name__
-            raise HarnessError(f"layer {missed[0]!r} of {kind} gave no tensor in the forward pass")
-        return {layer: tapped[layer] for layer in layers}
-
-    def _tapped(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        """The embedding, and those of the layers that output a tensor in the forward pass."""
+        """Those of the layers that output a tensor in the forward pass."""
         tapped: dict[str, Tensor] = {}
         with ExitStack() as stack:
             for layer in layers:
@@ -131,14 +132,14 @@ class ModuleEncoder(Encoder):
                     hook = self._submodule(layer).register_forward_hook(_tap(tapped, layer))
                     stack.callback(hook.remove)
             tapped[EMBEDDING] = self.embed(images)
-        return tapped
+        return {layer: tapped[layer] for layer in layers if layer in tapped}
 
     def feature_maps(self, images: Tensor) -> list[FeatureMap]:
         if self._maps is not None:
             return self._maps(images)
         names = [layer for layer in self.layers if layer != EMBEDDING]
         size = images.shape[-1]
-        spatial = {name: a for name, a in self._tapped(images, names).items() if a.ndim == 4 and a.shape[-1] > 1}
+        spatial = {name: a for name, a in self.activations(images, names).items() if a.ndim == 4 and a.shape[-1] > 1}
         if not spatial:
             return super().feature_maps(images)
         last_at = {round(size / a.shape[-1]): FeatureMap(a, round(size / a.shape[-1]), n) for n, a in spatial.items()}

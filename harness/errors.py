@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class HarnessError(Exception):
@@ -31,10 +35,20 @@ class CorruptImageError(HarnessError):
 
 def one_line(error: BaseException) -> str:
     """The error as one line, with its type where the message alone would not say what happened."""
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split()).encode("utf-8", "replace").decode()
+    except Exception:  # a plugin's own error type may fail to print itself
+        text = "(its message cannot be printed)"
     if isinstance(error, HarnessError) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first of pydantic's errors as ``field: message``, without the field where it is the whole."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {message}" if (message := first["msg"].removeprefix("Value error, ")) and where else message
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.catalogue import DatasetEntry
 from harness.datasets import Dataset
-from harness.errors import HarnessError, PlanError, nearest, one_line
+from harness.errors import HarnessError, PlanError, first_problem, nearest, one_line
 from harness.metrics import Metric
 from harness.models import Model
 from harness.names import Ref, parse, parse_task, split_query, split_scheme
@@ -104,8 +104,7 @@ def find_protocol(host: Host, ref: Ref | str) -> Task:
     try:
         return TypeAdapter(cls).validate_python(options)  # type: ignore[no-any-return]
     except ValidationError as error:
-        first = error.errors()[0]
-        raise PlanError(f"task {ref}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise PlanError(f"task {ref}: {first_problem(error)}") from None
 
 
 def find_tasks(host: Host, texts: Iterable[str]) -> dict[str, BoundTask]:
@@ -129,8 +128,9 @@ def find_primary(host: Host, dataset: Dataset) -> Metric:
 
 def find_metrics(host: Host, names: tuple[str, ...]) -> list[Metric]:
     """Metrics by name; ``all`` is every registered one that is usable: those that are not are the host's `failures`."""
+    named = [find_metric(host, name) for name in dict.fromkeys(names) if name != "all"]
     if "all" not in names:
-        return [find_metric(host, name) for name in dict.fromkeys(names)]
+        return named
     metrics = []
     for entry in host["metric"]:
         try:

@@ -141,7 +141,8 @@ def _redrawn(metric: Metric, evidence: tuple[Evidence, ...], found: Any, resampl
     n = len(evidence[0])
     if not isinstance(found, Weighted) and torch.as_tensor(found).shape != (n,):
         resampled = bootstrap.resample_indices(n, resamples, seed)
-        return torch.tensor([float(metric(*(e.take(index) for e in evidence))) for index in resampled])
+        redone = [float(metric(*(e.take(index) for e in evidence))) for index in resampled]
+        return torch.tensor(redone, dtype=torch.float64)
     of = found.of if isinstance(found, Weighted) else lambda w: w @ torch.as_tensor(found).double() / n
     return torch.cat([torch.empty(0), *(of(w) for w in bootstrap.weights(n, resamples, seed))])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,8 +40,8 @@ class PassProgress:
 
 
 def stored_dtype(precision: str) -> Any:
-    """Embeddings are kept as float32, or as float16 where they were computed in half precision."""
-    return np.float16 if precision in HALF else np.float32
+    """Embeddings are kept as float32, or as float16 where they were computed in it (bfloat16 has a wider range)."""
+    return np.float16 if precision == "fp16" else np.float32
 
 
 def default_batch_size(side: int) -> int:
@@ -50,14 +50,14 @@ def default_batch_size(side: int) -> int:
 
 
 @contextmanager
-def numerics(precision: str, device: str) -> Iterator[None]:
-    """Inference in exactly the declared precision: TF32 only where asked for, half precision by autocast."""
+def arithmetic(precision: str, device: str) -> Iterator[None]:
+    """Exactly the declared precision, whatever the caller has set: TF32 only if asked for, half by autocast."""
     kind = torch.device(device).type
     half = HALF.get(precision)
     before = [operator.fp32_precision for operator in _OPERATORS]
     _set_precisions(["tf32" if precision == "tf32" else "ieee"] * len(_OPERATORS))
     try:
-        with torch.inference_mode(), torch.autocast(kind, half or torch.bfloat16, enabled=half is not None):
+        with torch.autocast(kind, half or torch.bfloat16, enabled=half is not None):
             yield
     finally:
         _set_precisions(before)
@@ -70,6 +70,17 @@ def _set_precisions(values: Sequence[str]) -> None:
     torch.backends.cudnn.allow_tf32 = conv == "tf32"
     for operator, value in zip(_OPERATORS, values, strict=True):
         operator.fp32_precision = value
+
+
+def place(device: str) -> AbstractContextManager[Any]:
+    """Make a CUDA device the current one, so that nothing is allocated on another."""
+    return torch.cuda.device(device) if device.startswith("cuda") else nullcontext()
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a smaller batch may help: PyTorch's own error, or a CUDA library's failed allocation."""
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "ALLOC_FAILED" in text or "out of memory" in text
 
 
 class Forward:
@@ -94,7 +105,9 @@ class Forward:
                 parts.append(self._forward(chunk, layers))
                 start += len(chunk)
                 continue
-            except torch.OutOfMemoryError:
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
                 if len(chunk) == 1:
                     raise HarnessError(f"out of memory on {self.device} with a single image") from None
             self.batch_size = len(chunk) // 2
@@ -103,11 +116,11 @@ class Forward:
         return parts[0] if len(parts) == 1 else {name: torch.cat([p[name] for p in parts]) for name in parts[0]}
 
     def _forward(self, pixels: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        if self.device != "cpu" and torch.cuda.is_available():
-            pixels = pixels.pin_memory()
-        with numerics(self.precision, self.device):
+        with place(self.device), torch.no_grad(), arithmetic(self.precision, self.device):
+            if self.device.startswith("cuda"):
+                pixels = pixels.pin_memory()
             tapped = self.encoder(pixels.to(self.device, non_blocking=True), layers)
-            pooled = {n: a if n == EMBEDDING else self.encoder.pool(a, n) for n, a in tapped.items()}
+            pooled = {n: a if n == EMBEDDING else self.encoder.pool(a.float(), n) for n, a in tapped.items()}
         return {name: activation.cpu() for name, activation in pooled.items()}
 
 
@@ -151,13 +164,17 @@ def sweep(
         progress(done, done / (time.perf_counter() - start))
 
 
-def state_digest(state: Mapping[str, Tensor]) -> str:
+def state_digest(state: Mapping[str, Any]) -> str:
     """SHA-256 over names, shapes, dtypes and bytes of a state dict: the content hash of weights held in memory."""
     import hashlib
 
     total = hashlib.sha256()
     for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
+        value: Any = state[name]
+        if not isinstance(value, Tensor):  # a module's extra state
+            total.update(f"{name}|{value!r}|".encode())
+            continue
+        tensor = value.detach().cpu().contiguous()
         total.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
         total.update(tensor.flatten().view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
     return total.hexdigest()

@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image as Pillow
 from torch import Tensor
 from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms import InterpolationMode
@@ -53,8 +55,6 @@ def decode(image: Image, name: str) -> Tensor:
 
 def _by_pillow(data: bytes) -> Tensor:
     """A format that torchvision does not decode. Raises `OSError` or `ValueError` when it is broken."""
-    from PIL import Image as Pillow
-
     decoded: Tensor = F.pil_to_tensor(Pillow.open(io.BytesIO(data)).convert("RGB"))
     return decoded
 
@@ -90,20 +90,22 @@ def load_fast(image: Image, name: str, geometry: Geometry) -> Tensor:
     return resize(decode(image, name), geometry)
 
 
-def load_pil(image: Image, name: str, geometry: Geometry) -> Tensor:
-    """Decode and resize with Pillow: the reference."""
-    from PIL import Image as Pillow
-
+def decode_pil(image: Image, name: str) -> Pillow.Image:
+    """An image as an RGB picture. Raises `CorruptImageError` when it is missing or broken."""
     try:
         if isinstance(image, np.ndarray):
-            picture = Pillow.fromarray(_from_array(image, name).permute(1, 2, 0).numpy())
-        else:
-            picture = Pillow.open(image if isinstance(image, Path) else io.BytesIO(image))
-            if picture.mode.startswith("I;16"):  # convert() would clip it to white
-                picture = Pillow.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-            picture = picture.convert("RGB")
+            return Pillow.fromarray(_from_array(image, name).permute(1, 2, 0).numpy())
+        picture: Pillow.Image = Pillow.open(image if isinstance(image, Path) else io.BytesIO(image))
+        if picture.mode.startswith("I;16"):  # convert() would clip it to white
+            picture = Pillow.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+        return picture.convert("RGB")
     except (OSError, ValueError, SyntaxError) as error:
         raise CorruptImageError(name, str(error)) from error
+
+
+def load_pil(image: Image, name: str, geometry: Geometry) -> Tensor:
+    """Decode and resize with Pillow: the reference."""
+    picture = decode_pil(image, name)
     height, width = target_size(picture.height, picture.width, geometry)
     method = getattr(Pillow.Resampling, geometry.interpolation.upper())
     picture = picture.resize((width, height), method) if picture.size != (width, height) else picture
@@ -111,6 +113,7 @@ def load_pil(image: Image, name: str, geometry: Geometry) -> Tensor:
     return cropped
 
 
+DECODERS: dict[str, Callable[[Image, str], Any]] = {"torchvision": decode, "pil": decode_pil}
 LOADERS = {"torchvision": load_fast, "pil": load_pil}
 
 
@@ -138,7 +141,7 @@ def replay(array: NDArray[np.uint8], batch_size: int) -> Iterator[Batch]:
 
 
 def ahead(make: Callable[[int, int], Tensor], n: int, batch_size: int, workers: int) -> Iterator[Batch]:
-    """``make(start, stop)`` over 0..n in order, two batches a worker ahead of the consumer."""
+    """``make(start, stop)`` over 0..n in order, a batch a worker and two more ahead of the consumer."""
     with ThreadPoolExecutor(workers, thread_name_prefix="pixels") as pool:
 
         def submit(start: int) -> tuple[int, int, Future[Tensor]]:
@@ -146,7 +149,7 @@ def ahead(make: Callable[[int, int], Tensor], n: int, batch_size: int, workers: 
             return start, stop, pool.submit(make, start, stop)
 
         starts = iter(range(0, n, batch_size))
-        queue = deque(submit(start) for start in islice(starts, 2 * workers))
+        queue = deque(submit(start) for start in islice(starts, workers + 2))
         try:
             while queue:
                 start, stop, future = queue.popleft()
@@ -157,12 +160,12 @@ def ahead(make: Callable[[int, int], Tensor], n: int, batch_size: int, workers: 
                 future.cancel()
 
 
-def find_corrupt(split: Split, rows: NDArray[np.int64], workers: int) -> dict[int, str]:
+def find_corrupt(split: Split, rows: NDArray[np.int64], workers: int, decoder: str = "torchvision") -> dict[int, str]:
     """Rows whose image cannot be decoded, with the reason."""
 
     def probe(row: int) -> tuple[int, str] | None:
         try:
-            decode(split.images[row], split.ids[row])
+            DECODERS[decoder](split.images[row], split.ids[row])
         except CorruptImageError as error:
             return row, error.reason
         return None

@@ -13,7 +13,6 @@ from harness.lookup import BoundTask, find_metrics, find_model, find_tasks, matc
 from harness.metrics import Metric
 from harness.metrics import Skip as SkipReason
 from harness.models import Model
-from harness.names import parse_task
 from harness.plugins import Host
 from harness.suite import Suite
 from harness.tasks import CLEAN, parameters
@@ -147,7 +146,8 @@ def _pair(text: str, task: BoundTask, metrics: dict[str, Metric], models: int, s
 def _asked(skip: SkipReason, card: DatasetCard) -> str | None:
     """A plugin's reason to skip; if it cannot tell, that is the reason."""
     try:
-        return skip(card)
+        reason = skip(card)
+        return None if not reason else str(reason)
     except Exception as error:  # one plugin's mistake must not keep the others from being planned
         return f"skip() failed: {one_line(error)}"
 
@@ -213,8 +213,3 @@ def describe(result: Plan) -> dict[str, Any]:
         "images": result.images,
         "skips": [skip._asdict() for skip in result.skips],
     }
-
-
-def protocol_of(text: str) -> str:
-    """The protocol part of a task's name."""
-    return str(parse_task(text)[0])

@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from harness.errors import HarnessError, OutputError, one_line
+from harness.errors import HarnessError, OutputError, first_problem, one_line
 from harness.planning import Cell
 
 SCHEMA = 1
@@ -87,7 +87,11 @@ class Record(BaseModel):
 
 
 class Summary(BaseModel):
-    """How a run ended; ``summary.json``."""
+    """How a run ended; ``summary.json``.
+
+    Attributes:
+        keys: the record key of each cell that was done, reused or failed: which of a folder's records are this run's.
+    """
 
     suite: str
     out: str
@@ -104,6 +108,7 @@ class Summary(BaseModel):
     skips: list[dict[str, str]] = Field(default_factory=list)
     excluded_images: list[str] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
+    keys: dict[Cell, str] = Field(default_factory=dict, exclude=True)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -129,7 +134,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 def sweep(root: Path) -> None:
     """Remove the temporary files that killed writers left below a folder, once they are a day old."""
     for path in root.glob("*/*/.*.tmp"):
-        with contextlib.suppress(FileNotFoundError):  # another run has just finished it
+        with contextlib.suppress(OSError):  # another run has just finished it, or the store is read-only
             if time.time() - path.stat().st_mtime > STALE_SECONDS:
                 path.unlink()
 
@@ -204,9 +209,7 @@ def read_record(path: Path) -> Record:
             )
         return Record.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) + ": " if first["loc"] else ""
-        raise HarnessError(f"{path}: not a record: {where}{first['msg'].removeprefix('Value error, ')}") from None
+        raise HarnessError(f"{path}: not a record: {first_problem(error)}") from None
     except (OSError, ValueError, AttributeError) as error:
         raise HarnessError(f"{path}: not a record: {one_line(error)}") from None
 

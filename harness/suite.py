@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from harness.errors import HarnessError, nearest
 from harness.yamlfile import YamlFile
@@ -41,6 +41,13 @@ class Suite(BaseModel):
     decoder: Literal["torchvision", "pil"] = "torchvision"
     bad_images: Literal["fail", "exclude"] = "fail"
     resamples: int = Field(1000, ge=0, le=100_000)
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) != len(seeds):
+            raise ValueError("a seed is given twice")
+        return seeds
 
 
 def make_suite(fields: Mapping[str, Any]) -> Suite:

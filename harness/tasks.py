@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from harness.datasets import DatasetCard
-from harness.errors import HarnessError
+from harness.errors import HarnessError, nearest
 from harness.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -35,6 +35,13 @@ class Needs:
     views: tuple[str, ...] = (CLEAN,)
     encoder: bool = False
 
+    def __post_init__(self) -> None:
+        """Raises `HarnessError` for an unknown fold, and without the test fold, which evidence is about."""
+        if unknown := [name for name in self.folds if name not in FOLDS]:
+            raise HarnessError(f"no fold {unknown[0]!r}{nearest(unknown[0], FOLDS)} (folds: {', '.join(FOLDS)})")
+        if "test" not in self.folds:
+            raise HarnessError("a task needs the test fold: its evidence is about those images")
+
 
 class TargetsWithheldError(HarnessError):
     """A task asked for the test targets. The host joins them to what the task returns."""
@@ -52,6 +59,8 @@ class Fold:
     @property
     def embeddings(self) -> Tensor:
         """(N, D) of the first layer and view asked for."""
+        if not self.features:
+            raise HarnessError("a task that needs the encoder has no stored embeddings: read pixels() instead")
         return next(iter(self.features.values()))
 
     def layer(self, name: str, view: str = CLEAN) -> Tensor:

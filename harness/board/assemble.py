@@ -17,23 +17,29 @@ from harness.index import no_collection
 from harness.records import Record
 
 if TYPE_CHECKING:
-    from harness.planning import Plan
+    from harness.planning import Cell, Plan
 
 Entries = dict[str, tuple[Entry, ...]]
 
 
 @no_collection()
 def build(
-    records: Iterable[Record], *, columns: Selection = "primary", plan: Plan | None = None, title: str = ""
+    records: Iterable[Record],
+    *,
+    columns: Selection = "primary",
+    plan: Plan | None = None,
+    keys: Mapping[Cell, str] | None = None,
+    title: str = "",
 ) -> Board:
     """Rank the models of these records; see `Board` for the rules.
 
     Args:
         columns: ``primary`` shows only the metric that ranks models on each dataset, unless there is none.
         plan: shows exactly this plan's cells, in its order, and those without a record as missing.
+        keys: shows, of each cell, the record of this key only: those of one run of the plan (`Summary.keys`).
         title: the plan's suite if not given.
     """
-    given = list(records)
+    given = [r for r in records if keys is None or keys.get(r.cell) == r.key]
     single = [r for r in given if r.partner is None and (plan is None or _planned(r, plan))]
     table = _table(single, plan)
     found = columns_of(table, columns, plan)

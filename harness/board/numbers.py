@@ -43,11 +43,6 @@ def score(entry: Entry, unit: str) -> str:
     return WORDS[entry.status] if entry.value is None else number(entry.value, unit) + entry.mark
 
 
-def text(entry: Entry, unit: str) -> str:
-    """``93.4 ±1.1``, ``failed``, ``—``."""
-    return " ".join(filter(None, (score(entry, unit), interval(entry, unit))))
-
-
 def rank(average: float | None) -> str:
     """An average rank with two decimals, or a dash."""
     return WORDS["missing"] if average is None else f"{average:.2f}"

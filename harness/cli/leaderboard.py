@@ -20,15 +20,12 @@ def leaderboard(
     from harness.errors import HarnessError
     from harness.index import Index
 
-    for folder in runs:
-        if not (folder / "records").is_dir():
-            raise HarnessError(f"{folder} holds no records/: give a folder that 'harness run --out' wrote")
     if columns not in ("primary", "all"):
         raise HarnessError(f"--columns {columns!r}: one of primary, all")
+    board = api.leaderboard(*runs, columns="all" if columns == "all" else "primary")
     for folder in runs:
         for _, reason in Index(folder / "records").sync().unreadable:
             typer.echo(f"warning: {reason}", err=True)
-    board = api.leaderboard(*runs, columns="all" if columns == "all" else "primary")
     if format == "terminal":
         console = make_console()
         console.print(table(board, console.width))

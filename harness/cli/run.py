@@ -70,11 +70,11 @@ def carry_out(
     """Run with live progress, then build and write the board."""
     from harness.api import leaderboard, run
     from harness.board import write
-    from harness_reporters.progress import ProgressReporter
+    from harness.cli.progress import ProgressReporter
 
     host.manager.register(ProgressReporter(console))
     summary = run(planned, folder, host, **options)
-    board = leaderboard(folder, plan=planned)
+    board = leaderboard(folder, plan=planned, keys=summary.keys)
     write(board, folder)
     return summary, board
 

@@ -44,6 +44,11 @@ class LiveModel:
         size = self.options.batch_size or default_batch_size(self.model.preprocess.size)
         return Forward(self.encoder, self.device, self.precision, size)
 
+    def release(self) -> None:
+        """Make room on the device for the next model."""
+        if "forward" in self.__dict__ and self.device != "cpu":
+            self.forward.encoder.cpu()
+
     @property
     def images_forwarded(self) -> int:
         return self.forward.images if "forward" in self.__dict__ else 0

@@ -24,6 +24,7 @@ from harness.errors import HarnessError
 from harness.evidence import Evidence, Variants
 from harness.identity import evidence_key
 from harness.metrics import score
+from harness.passes import arithmetic, place
 from harness.planning import Cell, Plan, dataset_identity, fold_indices, task_identity
 from harness.plugins import Host
 from harness.records import Summary, sweep, write_atomically
@@ -92,7 +93,7 @@ class LocalRun:
             cell for task in self.plan.pairs for seed in self.plan.suite.seeds for cell in self._cells(name, task, seed)
         ]
         jobs = self.recorder.guard(cells, lambda: self._jobs(live)) or []
-        pending = [job for job in jobs if self._pending(job)]
+        pending = [left for job in jobs if (left := self._left(job)) is not None]
         start = time.perf_counter()
         failed = self._embed(live, [job for job in pending if self._stored(job) is None])
         seconds = {"passes": round(time.perf_counter() - start, 3)}
@@ -100,6 +101,7 @@ class LocalRun:
             if job.task not in failed:
                 self._finish(live, self._rekeyed(live, job), seconds)
         self.recorder.summary.images_forwarded += live.images_forwarded
+        live.release()
 
     def pair(self, cell: Cell) -> None:
         """A metric of two models' evidence."""
@@ -126,13 +128,14 @@ class LocalRun:
         images = self.features.images(bound)
         return evidence_key(live.fingerprint, *identities, suite.precision, suite.decoder, images, seed)
 
-    def _pending(self, job: Job) -> bool:
-        left = [cell for cell in job.cells if not self.recorder.reuse(cell)]
-        return bool(left) or (job.paired and self._stored(job) is None)
+    def _left(self, job: Job) -> Job | None:
+        """The job with the cells that are not done yet; None if it has none and no pair cell wants its evidence."""
+        left = tuple(cell for cell in job.cells if not self.recorder.reuse(cell))
+        return replace(job, cells=left) if left or (job.paired and self._stored(job) is None) else None
 
     def _embed(self, live: LiveModel, jobs: list[Job]) -> set[str]:
         """One pass for each split that the jobs need; returns the tasks that cannot go on."""
-        failed: set[str] = set()
+        failed = self._unreadable(jobs) if self.plan.suite.bad_images == "exclude" else set()
         for (_, split), (tasks, layers) in self._wanted(jobs).items():
             able = [job for job in jobs if job.task in tasks - failed]
             if not able:
@@ -141,6 +144,17 @@ class LocalRun:
             if self.recorder.guard([cell for job in able for cell in job.cells], work) is None:
                 failed |= tasks
                 self.lost |= {(job.model, job.task): self.recorder.reason for job in able}
+        return failed
+
+    def _unreadable(self, jobs: list[Job]) -> set[str]:
+        """Find the bad images of tasks that read pixels themselves; returns the tasks where even that fails."""
+        failed = set()
+        for job in jobs:
+            bound = self.plan.tasks[job.task]
+            for fold in fold_indices(self.plan.suite, bound).values() if bound.protocol.needs.encoder else ():
+                if self.recorder.guard(job.cells, partial(self.features.examine, bound.dataset, fold.split)) is None:
+                    failed.add(job.task)
+                    break
         return failed
 
     def _rekeyed(self, live: LiveModel, job: Job) -> Job:
@@ -190,7 +204,9 @@ class LocalRun:
         protocol = self.plan.tasks[job.task].protocol
         data, targets = self.features.data(live, self.plan.tasks[job.task], job.seed)
         check_train(job.task, data)
-        with torch.random.fork_rng(devices=[]):
+        precision = self.plan.suite.precision if protocol.needs.encoder else "fp32"
+        devices = [torch.device(self.device)] if self.device.startswith("cuda") else []
+        with torch.random.fork_rng(devices), arithmetic(precision, self.device), place(self.device):
             torch.manual_seed(job.seed)
             outcome = protocol.run(data)
         variants = {"": outcome} if isinstance(outcome, Evidence) else dict(outcome)

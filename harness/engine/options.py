@@ -6,11 +6,16 @@ import os
 import platform
 import resource
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
+
+
+def usable_cores() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -30,10 +35,15 @@ class Options:
     arrays: Path | None = None
     device: str = "auto"
     batch_size: int | None = None
-    workers: int = max(1, os.cpu_count() or 1)
+    workers: int = field(default_factory=usable_cores)
     force: bool = False
     fail_fast: bool = False
     pixel_cache: int = 20 * 2**30
+
+    def __post_init__(self) -> None:
+        for name in ("out", "arrays"):
+            if (path := getattr(self, name)) is not None:
+                object.__setattr__(self, name, Path(path))
 
 
 def resolve_device(name: str) -> str:

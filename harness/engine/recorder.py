@@ -68,6 +68,7 @@ class Recorder:
         if record is None:
             return False
         self.records.forget_failure(cell)
+        self.summary.keys[cell] = record.key
         self.summary.reused += 1
         self.host.emit("cell_finished", record=record.model_copy(update={"reused": True}))
         return True
@@ -78,6 +79,7 @@ class Recorder:
         found = tuple(ScoreData.model_validate(asdict(score)) for score in scores)
         record = self._record(cell, "done", scores=found, facts=self._facts(cell) | dict(facts), provenance=provenance)
         self.records.write(record)
+        self.summary.keys[cell] = record.key
         self.summary.done += 1
         self.host.emit("cell_finished", record=record)
 
@@ -97,18 +99,20 @@ class Recorder:
         """
         try:
             return action()
-        except OutputError:
+        except (OutputError, StopRunError):
             raise
-        except Exception as error:  # whatever model, task or metric code raises fails its cells, not the run
+        except (Exception, SystemExit) as error:  # what model, task or metric code raises fails its cells, not the run
             self.reason = one_line(error)
             for cell in cells:
                 self._failed(cell, error)
             return None
 
-    def _failed(self, cell: Cell, error: Exception) -> None:
-        trace = {"traceback": "".join(traceback.format_exception(error))}
+    def _failed(self, cell: Cell, error: BaseException) -> None:
+        printed = "".join(traceback.format_exception(error))
+        trace = {"traceback": printed.encode("utf-8", "replace").decode()}
         record = self._record(cell, "failed", reason=one_line(error), provenance=self.environment | trace)
         self.records.write(record)
+        self.summary.keys[cell] = record.key
         self.summary.failed += 1
         named = {name: str(value) for name, value in cell._asdict().items() if value is not None}
         self.summary.failures.append(named | {"reason": record.reason})

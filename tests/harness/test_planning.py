@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError, PlanError
-from harness.planning import Cell, Plan, describe, fold_indices, plan, protocol_of, task_identity
+from harness.planning import Cell, Plan, describe, fold_indices, plan, task_identity
 from harness.plugins import Host
 from harness.registry import Entry, Origin
 from harness.suite import Suite
@@ -229,7 +229,6 @@ def test_identities_hold_the_parameters(make: Callable[..., Plan]) -> None:
     assert task_identity(found.tasks["centroid[2]@toy"]) == {
         "name": "centroid", "version": 1, "parameters": {"scale": 2.0, "noise": 0.0, "layer": "embedding"}
     }  # fmt: skip
-    assert protocol_of("centroid[2]@toy") == "centroid[2]"
 
 
 def test_planning_imports_no_torch(python: Callable[[str], str], toys: ModuleType) -> None:

@@ -25,7 +25,7 @@ suites = st.builds(
     models=some,
     tasks=some,
     metrics=some,
-    seeds=st.lists(st.integers(0, 2**31), min_size=1, max_size=3).map(tuple),
+    seeds=st.lists(st.integers(0, 2**31), min_size=1, max_size=3, unique=True).map(tuple),
     limit=st.none() | st.integers(2, 10**6),
     precision=st.sampled_from(["fp32", "tf32", "bf16", "fp16"]),
     decoder=st.sampled_from(["torchvision", "pil"]),
@@ -115,3 +115,8 @@ def test_a_suite_that_is_not_there(host: Host, name: str, kind: Any, message: st
     with pytest.raises(kind) as caught:
         find_suite(host, name)
     assert message in str(caught.value)
+
+
+def test_a_seed_counts_once() -> None:
+    with pytest.raises(HarnessError, match=r"seeds: .*twice"):
+        make_suite({"models": ["a"], "tasks": ["b"], "seeds": [0, 0]})

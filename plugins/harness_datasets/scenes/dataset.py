@@ -60,19 +60,21 @@ class Scenes(Dataset):
     @property
     def card(self) -> DatasetCard:
         kind, classes = TARGETS[self.target]
-        return DatasetCard.model_validate({
-            "name": "scenes",
-            "revision": REVISION,
-            "title": f"Rendered scenes, {self.target}",
-            "target": self.target,
-            "kind": kind,
-            "classes": classes,
-            "splits": SIZES,
-            "domain": "synthetic",
-            "near": False,
-            "primary_metric": "top1" if kind == "single-label" else "map",
-            "licence": "Apache-2.0",
-        })
+        return DatasetCard.model_validate(
+            {
+                "name": "scenes",
+                "revision": REVISION,
+                "title": f"Rendered scenes, {self.target}",
+                "target": self.target,
+                "kind": kind,
+                "classes": classes,
+                "splits": SIZES,
+                "domain": "synthetic",
+                "near": False,
+                "primary_metric": "top1" if kind == "single-label" else "map",
+                "licence": "Apache-2.0",
+            }
+        )
 
     def split(self, name: str) -> Split:
         start, n = STARTS[name], SIZES[name]

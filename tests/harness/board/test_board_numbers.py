@@ -2,8 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from harness.board.numbers import interval, number, one_line, rank, score, text
+from harness.board.numbers import interval, number, one_line, rank, score
 from harness.board.table import Entry
+
+
+def text(entry: Entry, unit: str) -> str:
+    """A whole cell, as the renderers put it together."""
+    return " ".join(filter(None, (score(entry, unit), interval(entry, unit))))
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,6 @@ def test_missing_facts() -> None:
 
     assert "no documentation" in the_fault(planted(run, members={"__doc__": None}), "documented")
     assert "version" in the_fault(planted(run, version=0), "declared")
-    assert "includes the test fold" in the_fault(planted(run, members={"needs": Needs(folds=("train",))}), "declared")
     assert "None or a reason" in the_fault(
         planted(run, members={"skip": lambda self, card: False}), "skip gives reasons"
     )

@@ -8,10 +8,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from harness import hookimpl
+from harness.cli.common import escape
 from harness.passes import PassProgress
 from harness.planning import Plan
 from harness.records import Record, Summary
+from harness.spec import hookimpl
 
 PLAIN_SECONDS = 5.0
 
@@ -25,8 +26,8 @@ class ProgressReporter:
         self.total = self.finished = 0
         self._last = 0.0
         self._bars = Progress(
-            TextColumn("{task.description:<34}"), BarColumn(24), MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"), TimeElapsedColumn(), TextColumn("left"),
+            TextColumn("{task.description:<34}", markup=False), BarColumn(24), MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}", markup=False), TimeElapsedColumn(), TextColumn("left"),
             TimeRemainingColumn(), console=console, transient=True,
         )  # fmt: skip
 
@@ -34,8 +35,9 @@ class ProgressReporter:
     def run_started(self, plan: Plan, out: Path) -> None:
         self.total, self.finished, self._last = len(plan), 0, time.monotonic()
         self.console.print(
-            f"[bold]{plan.suite.name}[/]: {len(plan.models)} models × {len(plan.tasks)} tasks, {self.total} cells,"
-            f" {plan.images:,} images to forward at most → {out}", highlight=False, soft_wrap=True,
+            f"[bold]{escape(plan.suite.name)}[/]: {len(plan.models)} models × {len(plan.tasks)} tasks,"
+            f" {self.total} cells, {plan.images:,} images to forward at most → {escape(out)}",
+            highlight=False, soft_wrap=True, emoji=False,
         )  # fmt: skip
         if self.live:
             self._cells = self._bars.add_task("cells", total=self.total, note="")
@@ -59,8 +61,9 @@ class ProgressReporter:
     @hookimpl
     def cell_failed(self, record: Record) -> None:
         self._advance(record)
-        self.console.print(f"[red]failed[/] {record.model} × {record.task} × {record.metric['name']}: ", end="")
-        self.console.print(record.reason, markup=False, highlight=False, soft_wrap=True)
+        cell = f"{record.model} × {record.task} × {record.metric['name']}"
+        line = f"[red]failed[/] {escape(cell)}: {escape(record.reason)}"
+        self.console.print(line, highlight=False, soft_wrap=True, emoji=False)
 
     @hookimpl
     def run_finished(self, summary: Summary) -> None:
@@ -78,4 +81,4 @@ class ProgressReporter:
         now = time.monotonic()
         if now - self._last >= every:
             self._last = now
-            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self.console.print(text, markup=False, highlight=False, soft_wrap=True, emoji=False)

@@ -1,0 +1,28 @@
+"""``events.jsonl``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from harness.api import plan, run
+from harness.plugins import Host
+from harness.records import Record
+from harness.suite import Suite
+from harness_reporters.events import EventLog
+
+SUITE = Suite(models=("tiny-random",), tasks=("knn@digits",), metrics=("top1",), limit=40, resamples=10)
+
+
+def test_events_are_one_json_line_each_and_appended(tmp_path: Path) -> None:
+    host = Host()
+    for _ in range(2):
+        run(plan(SUITE, host), tmp_path, host)
+    lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert [line["event"] for line in lines] == ["run_started", "cell_finished", "run_finished"] * 2
+    assert [line["reused"] for line in lines if line["event"] == "cell_finished"] == [False, True]
+    assert all(line["time"] > 1e9 for line in lines)
+
+
+def test_a_log_that_was_not_started_writes_nothing() -> None:
+    EventLog().cell_failed(Record(status="failed", model="m", task="t@d", metric={"name": "x"}))
