@@ -84,8 +84,8 @@ def encoders(count: int, counter: Counter) -> dict[str, Model]:
     """The tiny zoo's architecture with `count` random initialisations, each hooked."""
     import torch
 
-    from harness.api import model_of
     from harness.encoder import ModuleEncoder
+    from harness.memory import model_of
     from harness_models.tiny import TinyResNet
 
     made = {}

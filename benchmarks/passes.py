@@ -45,8 +45,9 @@ class Noise(Dataset):
 
 def find_model(name: str) -> Model:
     """A model of the harness, or the tiny zoo's architecture at 32 pixels."""
-    from harness.api import default_host, model_of
+    from harness.api import default_host
     from harness.lookup import find_model
+    from harness.memory import model_of
 
     if name != "tiny":
         return find_model(default_host(), name)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from benchmarks._common import report, timed
 from harness import plan, run
-from harness.api import default_host, model_of
+from harness.api import default_host
 from harness.index import Index
+from harness.memory import model_of
 from harness.models import Model
 from harness.records import Record, RecordStore, Summary, read_record
 from harness.suite import Suite

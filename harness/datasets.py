@@ -96,7 +96,10 @@ class Dataset(ABC):
         """The images and targets of one of ``card.splits``."""
 
     def prepare(self) -> None:  # noqa: B027 - optional
-        """Fetch or render what `split` needs; does nothing when it is there already."""
+        """Fetch or render what `split` needs; does nothing when it is there already.
+
+        ``harness data prepare`` calls it; a run never does, so that nothing is downloaded behind the user's back.
+        """
 
     def checked(self, name: str) -> Split:
         """`split`, checked. Raises `HarnessError` for wrong sizes, labels out of range or an empty split."""

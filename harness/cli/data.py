@@ -41,7 +41,6 @@ def verify(context: typer.Context, names: list[str] = typer.Argument(help="Datas
     host, wrong = make_host(context), 0
     for name in names:
         dataset = find_dataset(host, name)
-        dataset.prepare()
         for split, n in dataset.card.splits.items():
             try:
                 content = dataset.checked(split)
