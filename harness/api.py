@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness import planning
-from harness.errors import HarnessError
+from harness.errors import HarnessError, naming
 from harness.lookup import find_suite
 from harness.models import Model, Preprocess
 from harness.planning import Cell, Plan
@@ -49,13 +49,17 @@ def run(
     Args:
         options: fields of `harness.engine.options.Options`; and ``engine``, a registered engine's name.
     """
+    from harness.board import write
     from harness.engine.options import Options
 
     host = host or default_host()
     planned = what if isinstance(what, Plan) else plan(what, host)
     engine = host["engine"].entry(options.pop("engine", "local")).resolve()
     folder = Path(out) if out is not None else Path("runs") / planned.suite.name
-    summary: Summary = engine(planned, host, Options(folder, **options))
+    with naming("run options"):
+        settings = Options(folder, **options)
+    summary: Summary = engine(planned, host, settings)
+    write(leaderboard(folder, plan=planned, keys=summary.keys), folder)
     return summary
 
 
@@ -112,7 +116,7 @@ def evaluate(
     host = host or default_host()
     fields = {
         "models": list(models),
-        "tasks": list(tasks),
+        "tasks": [tasks] if isinstance(tasks, str) else list(tasks),
         "metrics": list(metrics),
         "name": "evaluate",
         **(suite or {}),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,6 +43,17 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, HarnessError) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+@contextmanager
+def naming(what: str) -> Iterator[None]:
+    """Whatever plugin code raises within becomes a `HarnessError` that names it."""
+    try:
+        yield
+    except HarnessError:
+        raise
+    except Exception as error:  # that is the point
+        raise HarnessError(f"{what}: {one_line(error)}") from error
 
 
 def first_problem(error: ValidationError) -> str:

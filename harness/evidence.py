@@ -47,8 +47,8 @@ class Evidence:
         changes: dict[str, Any] = {"targets": targets} if hasattr(self, "targets") else {}
         return dataclasses.replace(self, **changes)
 
-    def check(self, images: int) -> None:
-        """Raises `HarnessError` for a wrong number of rows, or values that are no numbers."""
+    def check(self, images: int, classes: int) -> None:
+        """Raises `HarnessError` for evidence that cannot be about so many images of so many classes, or holds NaN."""
         for name, value in self.tensors().items():
             if len(value) != images:
                 raise HarnessError(f"{self.name}.{name} has {len(value)} rows for {images} test images")
@@ -71,6 +71,11 @@ class Predictions(Evidence):
     scores: Tensor
     targets: Tensor | None = None
     multilabel: bool = False
+
+    def check(self, images: int, classes: int) -> None:
+        super().check(images, classes)
+        if self.scores.ndim != 2 or self.scores.shape[1] != classes:
+            raise HarnessError(f"Predictions.scores must be ({images}, {classes}), got {tuple(self.scores.shape)}")
 
     @property
     def probabilities(self) -> Tensor:

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.catalogue import DatasetEntry
 from harness.datasets import Dataset
-from harness.errors import HarnessError, PlanError, first_problem, nearest, one_line
+from harness.errors import HarnessError, PlanError, first_problem, naming, nearest
 from harness.metrics import Metric
 from harness.models import Model
 from harness.names import Ref, parse, parse_task, split_query, split_scheme
@@ -79,6 +79,8 @@ def find_dataset(host: Host, ref: Ref | str) -> Dataset:
     dataset = _called(f"dataset {str(ref)!r}", target, (*args, *ref.args), {**options, **ref.options})
     if not isinstance(dataset, Dataset):
         raise HarnessError(f"dataset {str(ref)!r} of plugin {entry.origin} is no harness Dataset")
+    with naming(f"dataset {str(ref)!r}"):
+        _ = dataset.card
     return dataset
 
 
@@ -174,9 +176,5 @@ def _called(what: str, target: Any, args: tuple[Any, ...], options: dict[str, An
     except TypeError as error:
         known = [n for n in signature.parameters if n not in ("self", "card")] if callable(target) else []
         raise HarnessError(f"{what}: {error} (arguments: {', '.join(known) or 'none'})") from None
-    try:
+    with naming(what):
         return target(*args, **options)
-    except HarnessError:
-        raise
-    except Exception as error:  # a plugin's constructor may raise anything: name the plugin's object
-        raise HarnessError(f"{what}: {one_line(error)}") from error

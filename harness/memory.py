@@ -53,6 +53,21 @@ def structure(module: nn.Module) -> str:
     return digest({"repr": repr(module), "code": code, "attributes": {key: repr(v) for key, v in plain.items()}})
 
 
+def own_code(module: nn.Module) -> str:
+    """A digest of the source of the module's classes that are no installed package's: what `identity` may miss."""
+    classes = {type(part) for part in module.modules()}
+    return digest({f"{cls.__module__}.{cls.__qualname__}": _source(cls) for cls in classes if _own(cls)})
+
+
+def _own(cls: type) -> bool:
+    """Whether a class comes from neither an installed package nor the harness."""
+    try:
+        file = inspect.getfile(cls)
+    except (OSError, TypeError):
+        return False
+    return "-packages" not in file and not cls.__module__.startswith(("harness", "torch."))
+
+
 def _plain(key: str, value: Any) -> bool:
     if key == "training":
         return False

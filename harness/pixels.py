@@ -31,7 +31,7 @@ from harness.models import Geometry
 
 Batch = tuple[NDArray[np.int64], Tensor]
 _CPP = re.compile(r"^RuntimeError: \S+, \S+:\d+, ")  # the place in torchvision's sources, before what is wrong
-PILLOW_ONLY = (b"BM", b"II*\0", b"MM\0*")  # BMP and TIFF, by their first bytes
+PILLOW_ONLY = (b"BM", b"II*\0", b"MM\0*", b"P2", b"P3", b"P5", b"P6")  # BMP, TIFF, PGM, PPM: their first bytes
 _MODES = {"nearest": InterpolationMode.NEAREST_EXACT}  # Pillow's; plain NEAREST is another
 
 

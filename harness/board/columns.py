@@ -58,15 +58,19 @@ class Cells(NamedTuple):
 def columns_of(table: Iterable[Cells], selection: Selection, plan: Plan | None) -> list[tuple[Column, Cells]]:
     """The columns of a table, grouped by dataset: the plan's order, or alphabetical with primary metrics first.
 
-    The average rank counts primary columns, or all of them when none is primary; so does a ``primary`` board.
+    The average rank counts primary columns, or all of them when none is primary; so does a ``primary`` board, which
+    also shows the first metric of a task that has no primary one.
     """
     cells = sorted((c for c in table if not c.skipped), key=lambda c: _order(c, plan))
     by_primary = any(c.primary(plan) for c in cells)
+    with_primary = {c.task for c in cells if c.primary(plan)}
+    lone = {c.task: c.metric for c in reversed(cells) if c.task not in with_primary}  # to be seen, though not ranked
     found = []
     for group in cells:
         for i, variant in enumerate(group.variants()):
             ranked = not by_primary or (i == 0 and group.primary(plan))
-            if ranked or selection == "all":
+            seen = i == 0 and lone.get(group.task) == group.metric
+            if ranked or seen or selection == "all":
                 found.append((_column(group, variant, ranked, plan), group))
     return found
 

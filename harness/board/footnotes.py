@@ -33,6 +33,7 @@ def footnotes(columns: Sequence[Column], rows: Sequence[Row], table: Sequence[Ce
         *_superseded(cells for cells in table if (cells.task, cells.metric) in shown),
         *_capped(list(_absent(placed, "failed"))),
         *_capped(list(_absent(placed, "skipped"))),
+        *_excluded([cells for cells in table if (cells.task, cells.metric) in shown]),
         *_inapplicable([c for c in table if c.skipped]),
     ]
 
@@ -79,6 +80,14 @@ def _absent(placed: Iterable[Placed], status: str) -> Iterator[str]:
     for (model, reason), names in groups.items():
         listed = ", ".join(names[:3]) + ", …" * (len(names) > 3)
         yield f"{model} {status} in {listed if len(names) == 1 else f'{len(names)} columns ({listed})'}: {reason}"
+
+
+def _excluded(table: Sequence[Cells]) -> Iterator[str]:
+    """Images that a task went without, because they cannot be read."""
+    for task in dict.fromkeys(c.task for c in table):
+        left = {str(i) for c in table if c.task == task for r in c.records for i in r.facts.get("excluded") or ()}
+        if left:
+            yield f"{task}: without {len(left)} images that cannot be read ({', '.join(sorted(left)[:FEW])}, …)."
 
 
 def _inapplicable(skipped: Sequence[Cells]) -> Iterator[str]:

@@ -22,11 +22,13 @@ def analyze(
     from tabulate import tabulate
 
     from harness import api
-    from harness.errors import HarnessError
+    from harness.errors import HarnessError, naming
 
     if format not in ("md", "csv", "json"):
         raise HarnessError(f"--format {format!r}: one of md, csv, json")
-    rows = make_host(context)["analysis"].entry(name).resolve()(api.leaderboard(*runs, columns="all"))
+    analysis, board = make_host(context)["analysis"].entry(name).resolve(), api.leaderboard(*runs, columns="all")
+    with naming(f"analysis {name}"):
+        rows = analysis(board)
     if format == "json":
         print(json.dumps(rows, indent=1))
     elif format == "md":

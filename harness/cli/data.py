@@ -34,7 +34,7 @@ def verify(context: typer.Context, names: list[str] = typer.Argument(help="Datas
 
     import numpy as np
 
-    from harness.errors import HarnessError
+    from harness.errors import HarnessError, naming
     from harness.lookup import find_dataset
     from harness.pixels import find_corrupt
 
@@ -43,7 +43,8 @@ def verify(context: typer.Context, names: list[str] = typer.Argument(help="Datas
         dataset = find_dataset(host, name)
         for split, n in dataset.card.splits.items():
             try:
-                content = dataset.checked(split)
+                with naming(f"dataset {name}"):
+                    content = dataset.checked(split)
                 bad = find_corrupt(content, np.arange(n), os.cpu_count() or 1)
             except HarnessError as error:
                 wrong += 1

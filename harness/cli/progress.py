@@ -15,6 +15,7 @@ from harness.records import Record, Summary
 from harness.spec import hookimpl
 
 PLAIN_SECONDS = 5.0
+LONG_SECONDS = 30.0
 
 
 class ProgressReporter:
@@ -53,6 +54,10 @@ class ProgressReporter:
                               note=speed, visible=progress.done < progress.total)  # fmt: skip
         elif progress.done == progress.total:
             self._line(f"  pass {where}: {progress.total:,} images, {speed}")
+        else:
+            left = (progress.total - progress.done) / progress.images_per_second
+            part = f"{progress.done:,} of {progress.total:,} images"
+            self._line(f"  pass {where}: {part}, {speed}, {left:.0f} s left", every=LONG_SECONDS)
 
     @hookimpl
     def cell_finished(self, record: Record) -> None:

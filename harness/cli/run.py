@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.board import Board
-    from harness.planning import Plan
     from harness.records import Summary
 
 
@@ -31,7 +30,7 @@ def run(
     batch_size: int = typer.Option(None, min=1, help="Of the passes; halved on out-of-memory."),
     workers: int = typer.Option(None, min=1, help="Decoding threads; default: one a core."),
     seeds: str = typer.Option(None, help="Comma-separated; each cell is computed once a seed."),
-    out: Path = typer.Option(None, help="Run folder; default runs/SUITE."),
+    out: Path = typer.Option(None, help="Run folder; default runs/SUITE, or runs/custom with --models or --tasks."),
     arrays: Path = typer.Option(None, help="Array store; default HARNESS_ARRAYS, else OUT/arrays."),
     engine: str = typer.Option("local", help="Where cells run."),
     force: bool = typer.Option(False, "--force", help="Compute everything anew."),
@@ -39,22 +38,25 @@ def run(
     fail_fast: bool = typer.Option(False, "--fail-fast", help="Stop at the first failed cell."),
 ) -> None:
     """Run a suite: compute what is missing, print the ranked board."""
-    from harness.api import load_suite
+    from harness import api
     from harness.cli.plan import show_plan
+    from harness.cli.progress import ProgressReporter
     from harness.planning import plan as make_plan
 
     host = make_host(context)
     changes = overrides(models=split_names(models), tasks=split_names(tasks), metrics=split_names(metrics), limit=limit,
                         precision=precision, seeds=split_names([seeds] if seeds else None))  # fmt: skip
-    planned = make_plan(load_suite(suite, host, **changes), host)
+    planned = make_plan(api.load_suite(suite, host, **changes), host)
     if dry_run:
         show_plan(planned)
         return
-    folder = out or Path("runs") / planned.suite.name
+    folder = out or Path("runs") / ("custom" if models or tasks else planned.suite.name)
     options = overrides(arrays=arrays, device=device, batch_size=batch_size, workers=workers, force=force,
                         fail_fast=fail_fast, engine=engine)  # fmt: skip
     console = make_console()
-    summary, board = carry_out(planned, folder, host, console, options)
+    host.manager.register(ProgressReporter(console))
+    summary = api.run(planned, folder, host, **options)
+    board = api.leaderboard(folder, columns="all" if metrics else "primary", plan=planned, keys=summary.keys)
     report(summary, board, folder, console)
     raise typer.Exit(130 if summary.interrupted else 1 if summary.failed else 0)
 
@@ -62,21 +64,6 @@ def run(
 def overrides(**given: Any) -> dict[str, Any]:
     """The options that were given."""
     return {name: value for name, value in given.items() if value is not None}
-
-
-def carry_out(
-    planned: Plan, folder: Path, host: Any, console: Console, options: dict[str, Any]
-) -> tuple[Summary, Board]:
-    """Run with live progress, then build and write the board."""
-    from harness.api import leaderboard, run
-    from harness.board import write
-    from harness.cli.progress import ProgressReporter
-
-    host.manager.register(ProgressReporter(console))
-    summary = run(planned, folder, host, **options)
-    board = leaderboard(folder, plan=planned, keys=summary.keys)
-    write(board, folder)
-    return summary, board
 
 
 def report(summary: Summary, board: Board, folder: Path, console: Console) -> None:
@@ -100,7 +87,8 @@ def report(summary: Summary, board: Board, folder: Path, console: Console) -> No
     if summary.interrupted:
         console.print("interrupted: the same command goes on where this one stopped", highlight=False)
     console.print(
-        "try next  harness run --models timm:resnet18 --tasks knn@digits   ·   harness run --tasks linear@folder:PATH\n"
+        "try next  harness run --models 'timm:resnet18?pretrained=0' --tasks knn@digits\n"
+        "          harness run --tasks linear@folder:PATH   ·   harness check NAME\n"
         "          harness leaderboard RUN --columns all   ·   harness list models   ·   harness new model NAME",
         highlight=False, markup=False, soft_wrap=True,
     )  # fmt: skip

@@ -60,6 +60,11 @@ class Features:
         self.excluded |= {name for used in found.values() for name in used.excluded}
         return {split: used.images for split, used in found.items()}
 
+    def excluded_of(self, task: BoundTask) -> list[str]:
+        """The ids of the images that a task goes without."""
+        splits = {fold.split for fold in fold_indices(self.suite, task).values()}
+        return sorted(name for split in splits for name in self.used(task.dataset, split).excluded)
+
     def ensure(self, live: LiveModel, dataset: Dataset, split: str, layers: tuple[str, ...]) -> int:
         """Make sure the layers' embeddings of a split are stored, by at most one pass; returns the images used.
 
@@ -72,7 +77,7 @@ class Features:
             self.examine(dataset, split, error)
             self._pass(live, used, layers)
         if len(used.rows) == 0:
-            raise HarnessError(f"{used.source}/{used.name}: no image can be read")
+            raise HarnessError(f"{used.label}: no image can be read")
         return len(used.rows)
 
     def examine(self, dataset: Dataset, split: str, first: CorruptImageError | None = None) -> bool:
@@ -171,9 +176,7 @@ class Features:
         for layer in task.protocol.needs.layers:
             array = self.store.get("embeddings", self._key(live, used, layer))
             if array is None:
-                raise HarnessError(
-                    f"the embeddings of {used.source}/{used.name}, layer {layer}, vanished from the store"
-                )
+                raise HarnessError(f"the embeddings of {used.label}, layer {layer}, vanished from the store")
             found[layer, CLEAN] = torch.from_numpy(np.asarray(array[at])).float().to(live.device)
         return found
 

@@ -7,7 +7,8 @@ from functools import cached_property
 from harness.encoder import Encoder
 from harness.engine.options import Options
 from harness.errors import HarnessError
-from harness.identity import file_digest, model_fingerprint
+from harness.identity import digest, file_digest, model_fingerprint
+from harness.memory import own_code
 from harness.models import Model
 from harness.passes import Forward, default_batch_size, state_digest
 
@@ -20,9 +21,14 @@ class LiveModel:
 
     @cached_property
     def weights(self) -> str:
-        """The content hash of the weights: of the checkpoint file, or of the loaded state where there is none."""
+        """The content hash of the weights: of the checkpoint file, or of the loaded state where there is none.
+
+        A model without a file may be anyone's code: its own classes are then part of what identifies it.
+        """
         path = self.model.weights
-        return file_digest(path) if path is not None and path.is_file() else state_digest(self.encoder.state_dict())
+        if path is not None and path.is_file():
+            return file_digest(path)
+        return digest([state_digest(self.encoder.state_dict()), own_code(self.encoder)])
 
     @cached_property
     def fingerprint(self) -> str:

@@ -7,7 +7,7 @@ stored embeddings, then each metric on the stored evidence. A cell whose record 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -20,8 +20,8 @@ from harness.engine.features import Features
 from harness.engine.live import LiveModel
 from harness.engine.options import Options, resolve_device
 from harness.engine.recorder import Recorder, StopRunError
-from harness.errors import HarnessError
-from harness.evidence import Evidence, Variants
+from harness.errors import HarnessError, OutputError
+from harness.evidence import Variants
 from harness.identity import evidence_key
 from harness.metrics import score
 from harness.passes import arithmetic, place
@@ -95,13 +95,15 @@ class LocalRun:
         jobs = self.recorder.guard(cells, lambda: self._jobs(live)) or []
         pending = [left for job in jobs if (left := self._left(job)) is not None]
         start = time.perf_counter()
-        failed = self._embed(live, [job for job in pending if self._stored(job) is None])
-        seconds = {"passes": round(time.perf_counter() - start, 3)}
-        for job in pending:
-            if job.task not in failed:
-                self._finish(live, self._rekeyed(live, job), seconds)
-        self.recorder.summary.images_forwarded += live.images_forwarded
-        live.release()
+        try:
+            failed = self._embed(live, [job for job in pending if self._stored(job) is None])
+            seconds = {"passes": round(time.perf_counter() - start, 3)}
+            for job in pending:
+                if job.task not in failed:
+                    self._finish(live, self._rekeyed(live, job), seconds)
+        finally:
+            self.recorder.summary.images_forwarded += live.images_forwarded
+            live.release()
 
     def pair(self, cell: Cell) -> None:
         """A metric of two models' evidence."""
@@ -140,10 +142,16 @@ class LocalRun:
             able = [job for job in jobs if job.task in tasks - failed]
             if not able:
                 continue
-            work = partial(self.features.ensure, live, self.plan.tasks[able[0].task].dataset, split, tuple(layers))
-            if self.recorder.guard([cell for job in able for cell in job.cells], work) is None:
-                failed |= tasks
-                self.lost |= {(job.model, job.task): self.recorder.reason for job in able}
+            groups: dict[tuple[str, ...], list[Job]] = {}
+            for job in able:
+                groups.setdefault(self.plan.tasks[job.task].protocol.needs.layers, []).append(job)
+            ensure = partial(self.features.ensure, live, self.plan.tasks[able[0].task].dataset, split)
+            if len(groups) > 1 and works(partial(ensure, tuple(layers))):
+                continue
+            for own, members in groups.items():  # one layer set, or one task's layer spoilt the pass for all
+                if self.recorder.guard([cell for job in members for cell in job.cells], partial(ensure, own)) is None:
+                    failed |= {job.task for job in members}
+                    self.lost |= {(job.model, job.task): self.recorder.reason for job in members}
         return failed
 
     def _unreadable(self, jobs: list[Job]) -> set[str]:
@@ -182,9 +190,10 @@ class LocalRun:
             self.lost[job.model, job.task] = self.recorder.reason
         seconds = seconds | {"task": round(time.perf_counter() - start, 3)}
         facts = {"fingerprint": live.fingerprint, "weights": live.weights, "architecture": dict(live.model.identity),
-                 "preprocess": live.model.preprocess.model_dump(mode="json")}  # fmt: skip
+                 "preprocess": live.model.preprocess.model_dump(mode="json"),
+                 "excluded": self.features.excluded_of(self.plan.tasks[job.task])}  # fmt: skip
         for cell in job.cells if variants else ():
-            if variants and self.recorder.finished(cell) is None:
+            if variants and not self.recorder.reuse(cell):  # another run may have finished it meanwhile
                 self.recorder.guard([cell], partial(self._measure, cell, (variants,), facts, seconds))
 
     def _stored(self, job: Job) -> Variants | None:
@@ -209,14 +218,14 @@ class LocalRun:
         with torch.random.fork_rng(devices), arithmetic(precision, self.device), place(self.device):
             torch.manual_seed(job.seed)
             outcome = protocol.run(data)
-        variants = {"": outcome} if isinstance(outcome, Evidence) else dict(outcome)
+        variants: Variants = dict(outcome) if isinstance(outcome, Mapping) else {"": outcome}
         for variant, found in variants.items():
             if not isinstance(found, protocol.evidence):
                 raise HarnessError(
                     f"task {job.task} must return {protocol.evidence.__name__}, not {type(found).__name__}"
                 )
             variants[variant] = found.cpu().join(targets)
-            variants[variant].check(len(targets))
+            variants[variant].check(len(targets), data.num_classes)
         facts = {"model": job.model, "task": job.task, "seed": job.seed}
         self.store.publish("evidence", job.key, "safetensors", lambda path: evidences.save(variants, path), facts)
         return variants
@@ -244,8 +253,21 @@ class LocalRun:
         self.recorder.done(cell, scores, facts, seconds | {"metric": round(time.perf_counter() - start, 3)})
 
 
+def works(action: Callable[[], Any]) -> bool:
+    """Whether an action that serves several tasks succeeds; if not, each of them is tried, and blamed, alone."""
+    try:
+        action()
+    except OutputError:
+        raise
+    except Exception:  # whatever it is, it comes again from the task that causes it
+        return False
+    return True
+
+
 def check_train(task: str, data: TaskData) -> None:
-    """Raises `HarnessError` when nothing can be learnt from the training images."""
+    """Raises `HarnessError` when nothing can be learnt from the training images, or chosen on the others."""
+    if empty := [name for name, fold in data.folds.items() if fold.given is not None and len(fold.given) == 0]:
+        raise HarnessError(f"{task}: no image is left in the {empty[0]} fold: more images are needed")
     if "train" not in data.folds:
         return
     targets = data.train.targets
@@ -253,4 +275,8 @@ def check_train(task: str, data: TaskData) -> None:
     if len(targets) < 2 or classes < 2:
         raise HarnessError(
             f"{task}: {len(targets)} training images of {classes} class(es); at least two of each are needed"
+        )
+    if not data.multilabel and len(targets) < data.num_classes:
+        raise HarnessError(
+            f"{task}: {len(targets)} training images for {data.num_classes} classes; at least one a class is needed"
         )

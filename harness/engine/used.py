@@ -25,6 +25,7 @@ class UsedSplit:
         self.dataset, self.name, self.suite, self.store, self.workers = dataset, name, suite, store, workers
         self.source = dataset.card.source
         self.total = dataset.card.splits[name]
+        self.label = f"{dataset.card.title or dataset.card.name}/{name}"  # for people; the source is for keys
 
     @cached_property
     def content(self) -> Split:
@@ -78,7 +79,7 @@ class UsedSplit:
             write_atomically(self._bad_file, json.dumps(sorted(found)).encode())
             self.refresh()
         elif found or first:
-            count = f"{max(1, len(found))} of {len(self.wanted)} images of {self.source}/{self.name} cannot be read"
+            count = f"{max(1, len(found))} of {len(self.wanted)} images of {self.label} cannot be read"
             raise HarnessError(f"{count} (first: {first}); mend them, or set bad_images: exclude") from first
 
     def refresh(self) -> None:

@@ -119,11 +119,9 @@ def evidence_as_declared(trial: Trial) -> None:
         if not isinstance(evidence, trial.task.evidence):
             raise Fault(f"{where} gave {type(evidence).__name__}, declared is {trial.task.evidence.__name__}")
         if not trial.task.episodic:
-            evidence.check(worlds.SIZES["test"])
+            evidence.check(worlds.SIZES["test"], trial.card.num_classes)
         if away := [name for name, value in evidence.tensors().items() if value.device.type != "cpu"]:
             raise Fault(f"{where}: {away[0]} is on a device; call .cpu()")
-        if isinstance(evidence, Predictions) and evidence.scores.shape[1] != trial.card.num_classes:
-            raise Fault(f"{where} gave {evidence.scores.shape[1]} scores an image for {trial.card.num_classes} classes")
 
 
 @KIT.check("deterministic", "evidence as declared")

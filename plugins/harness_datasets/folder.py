@@ -91,17 +91,31 @@ class Folder(Dataset):
     def _revision(self) -> str:
         """A hash of all names and contents; computed once for files of the same names, sizes and times."""
         paths = sorted(path for part in self._content[1].values() for path in part.paths)
-        try:
-            stats = [(self._relative(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-            memo = cache_folder() / "folders" / digest([str(self.root.resolve()), stats])
-            if memo.is_file() and len(known := memo.read_text()) == 64:
+        stats = [(self._relative(path), *_stamp(path)) for path in paths]
+        memo = cache_folder() / "folders" / digest([str(self.root.resolve()), stats])
+        with suppress(OSError):
+            if len(known := memo.read_text()) == 64:
                 return known
-            revision = digest([(self._relative(path), file_digest(path)) for path in paths])
-        except OSError as error:
-            raise HarnessError(f"folder {self.root}: cannot be read: {error}") from error
+        revision = digest([(self._relative(path), _content_digest(path)) for path in paths])
         with suppress(OutputError):  # a read-only cache folder: the files are hashed again next time
             write_atomically(memo, revision.encode())
         return revision
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Size and time of a file, or zeros for one that is gone (a dangling link): reading the image will tell."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
+
+
+def _content_digest(path: Path) -> str:
+    try:
+        return file_digest(path)
+    except OSError:
+        return "unreadable"
 
 
 def _classes(folder: Path) -> dict[str, list[Path]]:

@@ -122,6 +122,7 @@ def test_probabilities() -> None:
     [
         (predictions(4), "Predictions.scores has 4 rows for 5 test images"),
         (predictions(targets=torch.zeros(6)), "Predictions.targets has 6 rows for 5 test images"),
+        (Predictions(torch.zeros(5, 2)), r"Predictions.scores must be \(5, 3\), got \(5, 2\)"),
         (Embeddings(torch.tensor([[0.0, 1], [1, float("nan")], [1, 1], [1, 1], [1, 1]])),
          r"Embeddings.features holds NaN or infinite values \(first in row 1\)"),
         (Untargeted(torch.tensor([0.0, 1, 2, float("inf"), 4])), r"Untargeted.values .* \(first in row 3\)"),
@@ -130,9 +131,9 @@ def test_probabilities() -> None:
 )  # fmt: skip
 def test_what_is_wrong_with_evidence_is_named(evidence: Evidence, message: str) -> None:
     with pytest.raises(HarnessError, match=message):
-        evidence.check(5)
+        evidence.check(5, 3)
 
 
 def test_good_evidence_passes() -> None:
-    predictions(targets=torch.arange(5)).check(5)
-    Untargeted(torch.tensor([2**40, 1])).check(2)
+    predictions(targets=torch.arange(5)).check(5, 3)
+    Untargeted(torch.tensor([2**40, 1])).check(2, 3)

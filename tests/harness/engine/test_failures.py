@@ -49,7 +49,7 @@ def test_a_corrupt_image_fails_the_cells_that_need_it_by_name_and_count(tmp_path
         tmp_path, make_host(colours=Colours(broken="x"), fine=Colours(revision="3")), tasks=("knn@colours", "knn@fine")
     )
     assert (summary.failed, summary.done) == (4, 4)
-    assert "1 of 90 images of colours@1x/train cannot be read (first: image train7:" in summary.failures[0]["reason"]
+    assert "1 of 90 images of colours/train cannot be read (first: image train7:" in summary.failures[0]["reason"]
 
 
 def test_corrupt_images_are_left_out_where_the_suite_says_so(tmp_path: Path) -> None:

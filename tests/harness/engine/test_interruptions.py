@@ -145,3 +145,20 @@ def test_leftovers_of_killed_writers_are_swept_after_a_day(tmp_path: Path) -> No
     os.utime(old.temporary, (0, 0))
     go(tmp_path)
     assert (old.temporary.exists(), young.temporary.exists()) == (False, True)
+
+
+def test_a_signal_ends_a_real_run_cleanly_and_the_next_goes_on(tmp_path: Path) -> None:
+    out = str(tmp_path / "run")
+    command = [sys.executable, "-m", "harness", "run", "--models", "tiny-random,tiny-simclr,tiny-byol",
+               "--tasks", "knn@digits,linear@digits", "--out", out]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "run").glob("records/*/knn*/top1*.json")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    printed, errors = process.communicate(timeout=120)
+    assert (process.returncode, "Traceback" in errors) == (130, False), errors
+    assert "interrupted: the same command goes on" in printed
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 0
+    assert " 0 failed" in again.stdout

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import linecache
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -211,3 +214,71 @@ def test_no_room_for_the_pixel_cache_only_costs_time(tmp_path: Path, monkeypatch
     monkeypatch.setattr(ArrayStore, "create", full)
     assert go(tmp_path).done == 8
     assert np.isfinite(records(tmp_path)[0].score.value)
+
+
+@task("deep", evidence=Predictions)
+class Deep:
+    """Needs a layer that only some encoders have."""
+
+    needs = Needs(layers=("no_such_layer",))
+
+    def run(self, data: TaskData) -> Predictions:
+        raise AssertionError("never reached")
+
+
+def test_a_layer_that_one_task_wants_in_vain_fails_that_task_alone(tmp_path: Path) -> None:
+    summary = go(tmp_path, host_with(Deep), models=("net0",), tasks=("deep@colours", "knn@colours"), metrics=("top1",))
+    assert (summary.done, summary.failed) == (1, 1)
+    assert (summary.failures[0]["task"], "no_such_layer" in summary.failures[0]["reason"]) == ("deep@colours", True)
+
+
+def test_images_are_counted_also_when_the_run_stops_early(tmp_path: Path) -> None:
+    summary = go(tmp_path, models=("net0",), metrics=("raises",), options={"fail_fast": True})
+    assert (summary.failed, summary.images_forwarded) == (1, 150)
+
+
+def test_left_out_images_are_named_in_every_record_and_on_the_board(tmp_path: Path) -> None:
+    for _ in range(2):
+        host = make_host(colours=Colours(broken="x"))
+        planned = plan(suite(models=("net0",), tasks=("knn@colours",), metrics=("top1",), bad_images="exclude"), host)
+        summary = run(planned, tmp_path, host)
+        assert summary.excluded_images == ["test7", "train7"]
+        assert records(tmp_path)[0].facts["excluded"] == ["test7", "train7"]
+        assert "without 2 images that cannot be read" in (tmp_path / "board.md").read_text()
+
+
+@pytest.mark.parametrize(("limit", "reason"), [(4, "no image is left in the val fold"), (2, "no image is left")])
+def test_too_few_images_to_choose_on_is_said(tmp_path: Path, limit: int, reason: str) -> None:
+    assert reason in go(tmp_path, limit=limit).failures[0]["reason"]
+
+
+def test_fewer_training_images_than_classes_is_said(tmp_path: Path) -> None:
+    host = make_host()
+    wide = Colours()
+    wide.split = Colours().split  # type: ignore[method-assign]
+    wide._card = wide.card.model_copy(update={"classes": tuple(map(str, range(200)))})
+    host["dataset"]._entries["colours"] = [Entry("colours", lambda: wide, ME)]
+    assert "72 training images for 200 classes" in go(tmp_path, host).failures[0]["reason"]
+
+
+def test_a_helper_module_of_ones_own_is_part_of_a_models_identity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "my_build.py").write_text("def build():\n    from my_net import Net\n    return Net()\n")
+    keys = set()
+    for factor in (1, 2):
+        (tmp_path / "my_net.py").write_text(
+            "import torch\n\nclass Net(torch.nn.Module):\n    def forward(self, x):\n"
+            f"        return x.mean((2, 3)) * {factor}\n"
+        )
+        for name in ("my_net", "my_build"):
+            sys.modules.pop(name, None)
+        linecache.clearcache()
+        importlib.invalidate_caches()
+        host = make_host()
+        planned = plan(
+            suite(models=("py:my_build:build?preprocess=cifar",), tasks=("knn@colours",), metrics=("top1",)), host
+        )
+        keys |= set(run(planned, tmp_path / f"run{factor}", host).keys.values())
+    assert len(keys) == 2

@@ -108,7 +108,7 @@ def test_evidence_of_the_wrong_type_length_or_values() -> None:
     )
     assert "rows for 240 test images" in the_fault(planted(lambda self, data: Predictions(distances(data)[1:])), check)
     assert "NaN" in the_fault(planted(lambda self, data: Predictions(distances(data).log())), check)
-    assert "4 scores an image for 5 classes" in the_fault(
+    assert "must be (240, 5), got (240, 4)" in the_fault(
         planted(lambda self, data: Predictions(distances(data)[:, 1:])), check
     )
     assert "no evidence" in the_fault(planted(lambda self, data: {}), check)

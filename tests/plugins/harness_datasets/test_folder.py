@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.errors import HarnessError
+from harness.errors import CorruptImageError, HarnessError
 from harness.lookup import find_dataset
 from harness.pixels import decode
 from harness.plugins import Host
@@ -127,8 +127,13 @@ def test_a_missing_folder(tmp_path: Path) -> None:
         Folder(str(tmp_path / "absent"))
 
 
-def test_an_unreadable_file(make: Make) -> None:
+def test_a_file_that_is_gone_is_the_runs_to_report(make: Make) -> None:
     data = make(*classes(2, 2))
+    whole = Folder(str(data.root)).card.revision
     (data.root / "a" / "gone.png").symlink_to("nowhere.png")
-    with pytest.raises(HarnessError, match=r"cannot be read: .*gone\.png"):
-        data.card  # noqa: B018 - reading it is the test
+    with_gone = Folder(str(data.root))
+    assert with_gone.card.revision != whole
+    paths = [path for name in with_gone.card.splits for path in with_gone.split(name).images]
+    gone = next(path for path in paths if path.name == "gone.png")
+    with pytest.raises(CorruptImageError, match="No such file"):
+        decode(gone, "gone")
