@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import pickletools
 import re
+import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +35,8 @@ def read(path: Path) -> dict[str, Any]:
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # what torch thinks of an old pickle; the error says it better
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except SafetensorError as error:
         raise HarnessError(f"{path}: truncated, or no safetensors file: {one_line(error)}") from error
     except pickle.UnpicklingError as error:
@@ -41,12 +44,26 @@ def read(path: Path) -> dict[str, Any]:
             raise HarnessError(
                 f"{path}: this pickle would execute code ({found[1]}), so it is not loaded: convert it to safetensors"
             ) from error
+        if _holds_objects(path):
+            raise HarnessError(
+                f"{path}: this pickle holds Python objects, which may execute code, so it is not loaded: "
+                "convert it to safetensors"
+            ) from error
         raise HarnessError(f"{path}: truncated, or no checkpoint that torch can read") from error
     except (RuntimeError, EOFError, OSError) as error:
         raise HarnessError(f"{path}: cannot be read as a checkpoint: {one_line(error)[:200]}") from error
     if not isinstance(content, dict):
         raise HarnessError(f"{path}: holds a {type(content).__name__}, not a dictionary of weights")
     return content
+
+
+def _holds_objects(path: Path) -> bool:
+    """Whether a bare pickle names or calls anything: its opcodes are listed, nothing is executed."""
+    with path.open("rb") as file:
+        try:
+            return any(op.name in ("GLOBAL", "STACK_GLOBAL", "INST", "REDUCE") for op, _, _ in pickletools.genops(file))
+        except ValueError:  # no pickle, or a truncated one
+            return False
 
 
 def check_digest(path: Path, sha256: str) -> None:
@@ -90,6 +107,7 @@ def _listed(what: str, keys: Collection[str]) -> str:
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Random initialisation from `seed` alone; the caller's random state is left as it was."""
-    with torch.random.fork_rng(devices=[]):
+    gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(gpus):
         torch.manual_seed(seed)
         yield

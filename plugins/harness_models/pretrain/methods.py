@@ -47,7 +47,7 @@ class Method(nn.Module):
         return simclr_view(x, self.rng), simclr_view(x, self.rng)
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no loss: it is not trained")
 
     def update(self, progress: float) -> None:
         """After each step; `progress` runs from 0 to 1."""

@@ -38,6 +38,15 @@ def test_a_pickle_is_never_executed(tmp_path: Path) -> None:
     assert mark.exists()
 
 
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_nor_is_a_bare_pickle(tmp_path: Path, protocol: int) -> None:
+    mark, path = tmp_path / "executed", tmp_path / "evil.pth"
+    path.write_bytes(pickle.dumps(Sabotage(mark), protocol))
+    with pytest.raises(HarnessError, match=r"execute code.*convert it to safetensors"):
+        read(path)
+    assert not mark.exists()
+
+
 @pytest.mark.parametrize("name", ["weights.pth", "weights.pt", "weights.pth.tar"])
 def test_tensors_are_read_from_a_torch_file(tmp_path: Path, name: str) -> None:
     torch.save({"state_dict": {"w": torch.ones(2)}, "epoch": 3}, tmp_path / name)
