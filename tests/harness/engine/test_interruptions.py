@@ -151,7 +151,13 @@ def test_a_signal_ends_a_real_run_cleanly_and_the_next_goes_on(tmp_path: Path) -
     out = str(tmp_path / "run")
     command = [sys.executable, "-m", "harness", "run", "--models", "tiny-random,tiny-simclr,tiny-byol",
                "--tasks", "knn@digits,linear@digits", "--out", out]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a test run in the background ignores it
+    )
     deadline = time.monotonic() + 120
     while not list((tmp_path / "run").glob("records/*/knn*/top1*.json")) and time.monotonic() < deadline:
         time.sleep(0.01)
