@@ -29,7 +29,7 @@ def default_host() -> Host:
     return Host()
 
 
-def load_suite(name: str, host: Host | None = None, **changes: Any) -> Suite:
+def load_suite(name: str, host: Host | None = None, /, **changes: Any) -> Suite:
     """A suite by catalogue name or YAML path, with fields changed: ``load_suite("quickstart", limit=100)``."""
     suite = find_suite(host or default_host(), name)
     return make_suite(suite.model_dump() | changes) if changes else suite
@@ -59,8 +59,13 @@ def run(
     with naming("run options"):
         settings = Options(folder, **options)
     summary: Summary = engine(planned, host, settings)
-    write(leaderboard(folder, plan=planned, keys=summary.keys), folder)
+    write(leaderboard(folder, columns=selection(planned.suite), plan=planned, keys=summary.keys), folder)
     return summary
+
+
+def selection(suite: Suite) -> Literal["primary", "all"]:
+    """The columns of a run's own board: metrics that were asked for by name are all shown."""
+    return "primary" if "all" in suite.metrics else "all"
 
 
 def leaderboard(

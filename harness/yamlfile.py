@@ -57,7 +57,8 @@ class YamlFile:
 
     def explain(self, error: ValidationError, model: type[BaseModel], at: Location) -> str:
         """One line for the first of pydantic's errors, and how many more there are."""
-        first, *rest = error.errors()
+        # a misspelt field is also a missing one: name what was written
+        first, *rest = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
         location = (*at, *first["loc"])
         name = ".".join(str(part) for part in location) or "(top level)"
         message = first["msg"][0].lower() + first["msg"][1:]

@@ -24,12 +24,12 @@ _PLACES = {1: "bold green", 2: "underline"}
 def table(board: Board, width: int = WIDTH) -> Table:
     """The board to print with rich: best bold and green, second best underlined, failures red.
 
-    Where `width` characters are too few, it does without paradigms, then without intervals; a board that is wider still
-    is cut into several tables, one below the other.
+    Where `width` characters are too few, it does without paradigms; a board that is wider still is cut into several
+    tables, one below the other.
     """
     whole = range(len(board.columns))
-    for paradigms, intervals in ((True, True), (False, True), (False, False)):
-        if _width(part := _part(board, whole, paradigms, intervals)) <= width:
+    for paradigms in (True, False):
+        if _width(part := _part(board, whole, paradigms, intervals=True)) <= width:
             break
     else:
         part = _stacked(board, width)

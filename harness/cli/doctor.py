@@ -50,17 +50,17 @@ def problems(run: Path | None, cache: Path) -> list[str]:
     from harness.errors import HarnessError
     from harness.records import RecordStore, read_record
 
-    found = []
+    found, failed = [], 0
     for folder in filter(None, (run, cache)):
         existing = next(p for p in (folder, *folder.absolute().parents) if p.exists())
         if not os.access(existing, os.W_OK):
             found.append(f"{folder} cannot be written")
     for path in RecordStore(run / "records").paths() if run is not None else ():
         try:
-            read_record(path)
+            failed += read_record(path).status == "failed"
         except HarnessError as error:
             found.append(str(error))
-    return found
+    return found + ([f"{run}: {failed} failed cells; the same 'harness run' tries them again"] if failed else [])
 
 
 def _version(package: str) -> str:

@@ -27,5 +27,7 @@ def list_(
         if entries:
             rows = ((e.name + ("…" if e.name.endswith(":") else ""), e.summary, e.origin) for e in entries)
             print_table((plural, "", "from"), rows)
+        elif kind == plural:
+            print(f"no {plural} are installed")
     if kind in ("suites", "all"):
         print_table(("suites", ""), ((name, suite.description) for name, suite in sorted(host.suites.items())))

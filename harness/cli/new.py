@@ -22,4 +22,5 @@ def new(
     for path in written:
         console.print(f"wrote {path}")
     folder = into / name
-    console.print(f"\ntry next  pip install -e {folder}\n          pytest {folder}\n          harness check {name}")
+    steps = (f"pip install -e '{folder}[test]'", f"python -m pytest {folder}", f"harness check {name}")
+    console.print("\ntry next  " + "\n          ".join(steps))

@@ -26,6 +26,7 @@ class ProgressReporter:
         self.live = console.is_terminal
         self.total = self.finished = 0
         self._last = 0.0
+        self._told: set[tuple[str, str, str]] = set()
         self._bars = Progress(
             TextColumn("{task.description:<34}", markup=False), BarColumn(24), MofNCompleteColumn(),
             TextColumn("{task.fields[note]}", markup=False), TimeElapsedColumn(), TextColumn("left"),
@@ -66,9 +67,11 @@ class ProgressReporter:
     @hookimpl
     def cell_failed(self, record: Record) -> None:
         self._advance(record)
-        cell = f"{record.model} × {record.task} × {record.metric['name']}"
-        line = f"[red]failed[/] {escape(cell)}: {escape(record.reason)}"
-        self.console.print(line, highlight=False, soft_wrap=True, emoji=False)
+        told = (record.model, record.task, record.reason)
+        if told not in self._told:  # once, however many metrics it costs
+            self._told.add(told)
+            line = f"[red]failed[/] {escape(record.model)} × {escape(record.task)}: {escape(record.reason)}"
+            self.console.print(line, highlight=False, soft_wrap=True, emoji=False)
 
     @hookimpl
     def run_finished(self, summary: Summary) -> None:

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from harness.board import Board
     from harness.records import Summary
 
+NEXT = """\
+try next  harness run --models 'timm:resnet18?pretrained=0' --tasks knn@digits
+          harness run --tasks linear@folder:PATH   ·   harness check NAME
+          harness leaderboard RUN --columns all   ·   harness list models   ·   harness new model NAME"""
+
 
 def run(
     context: typer.Context,
@@ -30,7 +35,7 @@ def run(
     batch_size: int = typer.Option(None, min=1, help="Of the passes; halved on out-of-memory."),
     workers: int = typer.Option(None, min=1, help="Decoding threads; default: one a core."),
     seeds: str = typer.Option(None, help="Comma-separated; each cell is computed once a seed."),
-    out: Path = typer.Option(None, help="Run folder; default runs/SUITE, or runs/custom with --models or --tasks."),
+    out: Path = typer.Option(None, help="Run folder; default runs/SUITE, or runs/custom if the suite is changed."),
     arrays: Path = typer.Option(None, help="Array store; default HARNESS_ARRAYS, else OUT/arrays."),
     engine: str = typer.Option("local", help="Where cells run."),
     force: bool = typer.Option(False, "--force", help="Compute everything anew."),
@@ -46,17 +51,19 @@ def run(
     host = make_host(context)
     changes = overrides(models=split_names(models), tasks=split_names(tasks), metrics=split_names(metrics), limit=limit,
                         precision=precision, seeds=split_names([seeds] if seeds else None))  # fmt: skip
+    if models or tasks or metrics:
+        changes["name"] = "custom"
     planned = make_plan(api.load_suite(suite, host, **changes), host)
     if dry_run:
         show_plan(planned)
         return
-    folder = out or Path("runs") / ("custom" if models or tasks else planned.suite.name)
+    folder = out or Path("runs") / planned.suite.name
     options = overrides(arrays=arrays, device=device, batch_size=batch_size, workers=workers, force=force,
                         fail_fast=fail_fast, engine=engine)  # fmt: skip
     console = make_console()
     host.manager.register(ProgressReporter(console))
     summary = api.run(planned, folder, host, **options)
-    board = api.leaderboard(folder, columns="all" if metrics else "primary", plan=planned, keys=summary.keys)
+    board = api.leaderboard(folder, columns=api.selection(planned.suite), plan=planned, keys=summary.keys)
     report(summary, board, folder, console)
     raise typer.Exit(130 if summary.interrupted else 1 if summary.failed else 0)
 
@@ -86,9 +93,5 @@ def report(summary: Summary, board: Board, folder: Path, console: Console) -> No
     )
     if summary.interrupted:
         console.print("interrupted: the same command goes on where this one stopped", highlight=False)
-    console.print(
-        "try next  harness run --models 'timm:resnet18?pretrained=0' --tasks knn@digits\n"
-        "          harness run --tasks linear@folder:PATH   ·   harness check NAME\n"
-        "          harness leaderboard RUN --columns all   ·   harness list models   ·   harness new model NAME",
-        highlight=False, markup=False, soft_wrap=True,
-    )  # fmt: skip
+    if summary.suite == "quickstart":
+        console.print(NEXT, highlight=False, markup=False, soft_wrap=True)

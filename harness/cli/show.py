@@ -26,7 +26,7 @@ def show(
     scheme = (split_scheme(plain) or ("",))[0]
     found = [kind for kind in CARDS if plain in host[kind] or scheme in host[kind]]
     if plain in host.suites:
-        _print({"suite": name, **host.suites[plain].model_dump(mode="json", exclude_defaults=True)})
+        _print({"suite": name, **host.suites[plain].model_dump(mode="json")})
     if not found and plain not in host.suites:
         known = [entry for kind in CARDS for entry in host[kind].names()] + list(host.suites)
         raise HarnessError(f"nothing is named {name!r}{nearest(plain, known)} ('harness list' shows all names)")
@@ -34,8 +34,19 @@ def show(
         _print({kind: name, "from": str(host[kind].entry(plain).origin), **CARDS[kind](host, name)})
 
 
+class Readable(yaml.SafeDumper):
+    """YAML with texts of several lines as such."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+Readable.add_representer(str, _text)
+
+
 def _print(card: dict[str, Any]) -> None:
-    print(yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=110))
+    print(yaml.dump(card, Dumper=Readable, sort_keys=False, allow_unicode=True, width=110))
 
 
 def _model(host: Host, name: str) -> dict[str, Any]:

@@ -80,7 +80,9 @@ class UsedSplit:
             self.refresh()
         elif found or first:
             count = f"{max(1, len(found))} of {len(self.wanted)} images of {self.label} cannot be read"
-            raise HarnessError(f"{count} (first: {first}); mend them, or set bad_images: exclude") from first
+            raise HarnessError(
+                f"{count} (first: {first}); mend them, or write bad_images: exclude in the suite's YAML"
+            ) from first
 
     def refresh(self) -> None:
         """Forget what was derived from the list of bad images."""

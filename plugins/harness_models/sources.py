@@ -10,8 +10,9 @@ from harness.errors import HarnessError
 
 
 def checkpoint_folder() -> Path:
-    """Where fetched checkpoints lie: HARNESS_CHECKPOINTS, else ``~/.cache/harness/checkpoints``."""
-    return Path(os.environ.get("HARNESS_CHECKPOINTS") or "~/.cache/harness/checkpoints").expanduser()
+    """Where fetched checkpoints lie: HARNESS_CHECKPOINTS, else ``checkpoints`` in HARNESS_CACHE or its default."""
+    cache = os.environ.get("HARNESS_CACHE") or "~/.cache/harness"
+    return Path(os.environ.get("HARNESS_CHECKPOINTS") or f"{cache}/checkpoints").expanduser()
 
 
 def is_url(source: str) -> bool:

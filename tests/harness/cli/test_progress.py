@@ -45,4 +45,4 @@ def test_a_failure_is_printed_literally(tmp_path: Path) -> None:
     )
     reporter.cell_failed(record)
     reporter.pass_progress(PassProgress("m", "d@1", "train", 5, 10, 1.0))
-    assert "failed py:m:f × t[k=1]@d × x: bad [bold]thing[/] in /a/[b]" in text.getvalue()
+    assert "failed py:m:f × t[k=1]@d: bad [bold]thing[/] in /a/[b]" in text.getvalue()
