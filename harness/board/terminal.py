@@ -29,7 +29,7 @@ def table(board: Board, width: int = WIDTH) -> Table:
     """
     whole = range(len(board.columns))
     for paradigms in (True, False):
-        if _width(part := _part(board, whole, paradigms, intervals=True)) <= width:
+        if _width(part := _part(board, whole, paradigms)) <= width:
             break
     else:
         part = _stacked(board, width)
@@ -41,16 +41,16 @@ def table(board: Board, width: int = WIDTH) -> Table:
 def _stacked(board: Board, width: int) -> Table:
     grid = Table.grid()
     for columns in _cuts(board, width):
-        grid.add_row(_part(board, columns, paradigms=False, intervals=True))
+        grid.add_row(_part(board, columns, paradigms=False))
     return grid
 
 
 def _cuts(board: Board, width: int) -> Iterator[range]:
     """The columns in runs that fit, of one column at least."""
-    start, base = 0, _width(_part(board, (), paradigms=False, intervals=True))
+    start, base = 0, _width(_part(board, (), paradigms=False))
     used = base
     for at, column in enumerate(board.columns):
-        texts = [_header(column), *(_entry(row.entries[at], column.unit, True) for row in board.rows)]
+        texts = [_header(column), *(_entry(row.entries[at], column.unit) for row in board.rows)]
         needed = 2 + max(cell_len(line) for text in texts for line in text.plain.split("\n"))
         if at > start and used + needed > width:
             yield range(start, at)
@@ -65,7 +65,7 @@ def _width(part: Table) -> int:
     return Measurement.get(console, console.options, part).maximum
 
 
-def _part(board: Board, columns: Sequence[int], paradigms: bool, intervals: bool) -> Table:
+def _part(board: Board, columns: Sequence[int], paradigms: bool) -> Table:
     """The table of some of the columns."""
     part = Table(box=box.SIMPLE_HEAD, header_style="", pad_edge=False, collapse_padding=True)
     part.add_column("model", vertical="bottom", overflow="fold")
@@ -76,7 +76,7 @@ def _part(board: Board, columns: Sequence[int], paradigms: bool, intervals: bool
         part.add_column(_header(board.columns[i]), vertical="bottom", justify="right", overflow="fold")
     for rows in (board.ranked, board.unranked):
         for row in rows:
-            scores = [_entry(row.entries[i], board.columns[i].unit, intervals) for i in columns]
+            scores = [_entry(row.entries[i], board.columns[i].unit) for i in columns]
             part.add_row(*_about(row, paradigms), *scores)
         part.add_section()
     return part
@@ -103,10 +103,10 @@ def _about(row: Row, paradigms: bool) -> list[Text]:
     return [name, *paradigm, Text(rank(row.average_rank), style="bold" if ranked else "dim")]
 
 
-def _entry(entry: Entry, unit: str, intervals: bool) -> Text:
+def _entry(entry: Entry, unit: str) -> Text:
     if entry.status in WORDS:
         return Text(WORDS[entry.status], style=_STYLES[entry.status])
-    half = interval(entry, unit) if intervals else ""
+    half = interval(entry, unit)
     value = Text(score(entry, unit), style=_PLACES.get(entry.place or 0, ""))
     return Text.assemble(value, (f" {half}" if half else "", "not bold not underline dim"))
 

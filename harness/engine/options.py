@@ -54,7 +54,7 @@ def resolve_device(name: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.empty(1, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError) as error:
         raise HarnessError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}; try --device cpu") from None
     return name
 
