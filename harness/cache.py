@@ -75,6 +75,10 @@ class ArrayStore:
             with contextlib.suppress(OSError):
                 temporary.unlink()
 
+    def scratch(self, key: str) -> Path:
+        """A folder, not made yet, for what a task of this evidence key keeps while it runs."""
+        return self.root / "scratch" / key
+
     def size(self) -> dict[str, int]:
         """Bytes held, by kind."""
         kinds = (folder for folder in self.root.iterdir() if folder.is_dir()) if self.root.is_dir() else ()

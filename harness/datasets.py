@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import HarnessError
 
-TargetKind = Literal["single-label", "multi-label"]
+TargetKind = Literal["single-label", "multi-label", "continuous"]
 Image = Path | bytes | NDArray[np.uint8]
 
 
@@ -26,8 +26,10 @@ class DatasetCard(BaseModel):
         name: the images' name; with `revision` it identifies the pixels, whatever the target.
         revision: changes when an image or a target changes.
         target: which of the dataset's targets this is (``shape``), where it has several.
+        classes: names of the classes; of the values that a continuous target consists of.
         splits: images in each split; ``val`` is present only where the dataset has an official one.
         near: whether the images resemble ImageNet's natural object photographs (Tendle & Hasan 2021).
+        collection: the published set of datasets that it belongs to (``kornblith``, ``cd-fsl``), which are averaged.
         primary_metric: the metric that ranks models on this dataset.
     """
 
@@ -41,6 +43,7 @@ class DatasetCard(BaseModel):
     splits: dict[str, int]
     domain: str = "unknown"
     near: bool | None = None
+    collection: str = ""
     primary_metric: str = "top1"
     licence: str = ""
     citation: str = ""
@@ -69,13 +72,13 @@ class Split:
 
     Attributes:
         images: N images, read one at a time.
-        targets: (N,) int64 class indices, or (N, C) of 0 and 1 for multi-label sets.
+        targets: (N,) int64 class indices; (N, C) of 0 and 1 for multi-label sets; (N, T) floats for continuous ones.
         ids: N names, unique over the dataset's splits.
         fields: further per-image annotations (``boxes``, ``masks``, ``normals``), read one at a time.
     """
 
     images: Images
-    targets: NDArray[np.int64]
+    targets: NDArray[Any]
     ids: Sequence[str]
     fields: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
@@ -112,16 +115,29 @@ class Dataset(ABC):
             raise HarnessError(f"{where}: {n} images, {len(split.targets)} targets and {len(split.ids)} ids must agree")
         if n != card.splits.get(name):
             raise HarnessError(f"{where}: has {n} images but its card says {card.splits.get(name)}")
-        if split.targets.dtype.kind not in "biu":
-            raise HarnessError(f"{where}: targets must be integers, got {split.targets.dtype}")
-        shape = (n,) if card.kind == "single-label" else (n, card.num_classes)
-        if split.targets.shape != shape:
-            raise HarnessError(f"{where}: {card.kind} targets must have shape {shape}, got {split.targets.shape}")
-        top = card.num_classes if card.kind == "single-label" else 2
-        if split.targets.min() < 0 or split.targets.max() >= top:
-            bad = int(np.argmax(((split.targets < 0) | (split.targets >= top)).reshape(n, -1).any(1)))
-            raise HarnessError(f"{where}: image {split.ids[bad]} has target {split.targets[bad]}, outside 0..{top - 1}")
+        if fault := _target_fault(split, card):
+            raise HarnessError(f"{where}: {fault}")
         return split
+
+
+def _target_fault(split: Split, card: DatasetCard) -> str | None:
+    """What is wrong with a split's targets, by the kind that its card states."""
+    targets, n = split.targets, len(split)
+    kinds, what = ("f", "floating-point numbers") if card.kind == "continuous" else ("biu", "integers")
+    if targets.dtype.kind not in kinds:
+        return f"targets must be {what}, got {targets.dtype}"
+    shape = (n,) if card.kind == "single-label" else (n, card.num_classes)
+    if targets.shape != shape:
+        return f"{card.kind} targets must have shape {shape}, got {targets.shape}"
+    if card.kind == "continuous":
+        bad, fault = ~np.isfinite(targets), "not finite"
+    else:
+        top = card.num_classes if card.kind == "single-label" else 2
+        bad, fault = (targets < 0) | (targets >= top), f"outside 0..{top - 1}"
+    if not bad.any():
+        return None
+    row = int(np.argmax(bad.reshape(n, -1).any(1)))
+    return f"image {split.ids[row]} has target {targets[row]}, {fault}"
 
 
 @dataclass(frozen=True)

@@ -65,12 +65,15 @@ class Predictions(Evidence):
         scores: (N, C) float32 logits: ``softmax(scores)`` are the probabilities (``sigmoid`` when `multilabel`).
         targets: (N,) int64, or (N, C) of 0 and 1; joined by the host.
         multilabel: whether an image may have any number of classes.
+        temperature: what to divide the scores by for the least negative log-likelihood of the validation images, from
+            tasks that tell.
     """
 
     name: ClassVar[str] = "Predictions"
     scores: Tensor
     targets: Tensor | None = None
     multilabel: bool = False
+    temperature: float | None = None
 
     def check(self, images: int, classes: int) -> None:
         super().check(images, classes)
@@ -91,6 +94,40 @@ class Embeddings(Evidence):
     name: ClassVar[str] = "Embeddings"
     features: Tensor
     targets: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Estimates(Evidence):
+    """Estimated continuous targets of the test images.
+
+    Attributes:
+        values: (N, T) float32.
+        targets: (N, T) float32; joined by the host.
+    """
+
+    name: ClassVar[str] = "Estimates"
+    values: Tensor
+    targets: Tensor | None = None
+
+    def check(self, images: int, classes: int) -> None:
+        super().check(images, classes)
+        if self.values.ndim != 2 or self.values.shape[1] != classes:
+            raise HarnessError(f"Estimates.values must be ({images}, {classes}), got {tuple(self.values.shape)}")
+
+
+@dataclass(frozen=True)
+class Episodes(Evidence):
+    """Few-shot episodes, which are drawn from all images: `accuracy` (E,) of each one's queries, in percent."""
+
+    name: ClassVar[str] = "Episodes"
+    accuracy: Tensor
+
+    def check(self, images: int, classes: int) -> None:
+        super().check(len(self), classes)
+        if self.accuracy.ndim != 1 or not len(self):
+            raise HarnessError(
+                f"Episodes.accuracy must be (E,), one number an episode, got {tuple(self.accuracy.shape)}"
+            )
 
 
 Variants = dict[str, Evidence]

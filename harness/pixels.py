@@ -114,6 +114,10 @@ def load_pil(image: Image, name: str, geometry: Geometry) -> Tensor:
 
 
 DECODERS: dict[str, Callable[[Image, str], Any]] = {"torchvision": decode, "pil": decode_pil}
+ORIGINALS: dict[str, Callable[[Image, str], Tensor]] = {
+    "torchvision": decode,
+    "pil": lambda image, name: F.pil_to_tensor(decode_pil(image, name)),
+}
 LOADERS = {"torchvision": load_fast, "pil": load_pil}
 
 
@@ -133,6 +137,24 @@ def stream(
         return out
 
     return ahead(batch, len(rows), batch_size, workers)
+
+
+def augmented(
+    split: Split,
+    rows: NDArray[np.int64],
+    augment: Callable[[Tensor, int], Tensor],
+    decoder: str,
+    batch_size: int,
+    workers: int,
+) -> Iterator[Tensor]:
+    """Batches of ``augment(original, place)`` of `rows`, which may repeat, in order, made ahead in threads."""
+    originals = ORIGINALS[decoder]
+
+    def batch(start: int, stop: int) -> Tensor:
+        made = [augment(originals(split.images[rows[at]], split.ids[rows[at]]), at) for at in range(start, stop)]
+        return torch.stack(made)
+
+    return (made for _, made in ahead(batch, len(rows), batch_size, workers))
 
 
 def replay(array: NDArray[np.uint8], batch_size: int) -> Iterator[Batch]:

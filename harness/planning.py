@@ -15,7 +15,8 @@ from harness.metrics import Skip as SkipReason
 from harness.models import Model
 from harness.plugins import Host
 from harness.suite import Suite
-from harness.tasks import CLEAN, parameters
+from harness.tasks import parameters
+from harness.views import canonical, unknown
 
 
 class Cell(NamedTuple):
@@ -37,13 +38,13 @@ class Skip(NamedTuple):
 
 
 class PassPlan(NamedTuple):
-    """One sweep of one encoder over one split, for every layer and view that any cell asked for."""
+    """One sweep of one encoder over one view of a split, for every layer that any cell asked for."""
 
     model: str
     source: str
     split: str
+    view: str
     layers: tuple[str, ...]
-    views: tuple[str, ...]
     images: int
 
 
@@ -92,7 +93,7 @@ class Plan:
     @property
     def images(self) -> int:
         """Images to forward from a cold store: the distinct (encoder, image, view)."""
-        return sum(p.images * len(p.views) for p in self.passes)
+        return sum(p.images for p in self.passes)
 
 
 def plan(suite: Suite, host: Host, models: dict[str, Model] | None = None) -> Plan:
@@ -125,7 +126,7 @@ def _names(suite: Suite, host: Host, given: dict[str, Model]) -> list[str]:
 def _pair(text: str, task: BoundTask, metrics: dict[str, Metric], models: int, skips: list[Skip]) -> tuple[str, ...]:
     """The metrics that apply to a task; each that does not goes to `skips` with the reason."""
     card = task.dataset.card
-    if reason := _asked(task.protocol.skip, card) or _unfit(card) or _unseen(task):
+    if reason := _asked(task.protocol.skip, card) or _unfit(card) or unknown(task.protocol.needs.views):
         skips.append(Skip(text, "", reason))
         return ()
     fitting = []
@@ -160,11 +161,6 @@ def _unfit(card: DatasetCard) -> str | None:
     return "has one class only" if card.kind == "single-label" and card.num_classes < 2 else None
 
 
-def _unseen(task: BoundTask) -> str | None:
-    missing = [view for view in task.protocol.needs.views if view != CLEAN]
-    return f"needs the view {missing[0]!r}, and this version has only {CLEAN!r}" if missing else None
-
-
 def fold_indices(suite: Suite, task: BoundTask) -> dict[str, FoldIndex]:
     """The folds a task gets, after ``limit``: which rows of which split's embeddings."""
     sizes = {k: min(n, suite.limit or n) for k, n in task.dataset.card.splits.items()}
@@ -174,21 +170,18 @@ def fold_indices(suite: Suite, task: BoundTask) -> dict[str, FoldIndex]:
 def _passes(
     suite: Suite, models: dict[str, Model], tasks: dict[str, BoundTask], pairs: dict[str, tuple[str, ...]]
 ) -> Iterator[PassPlan]:
-    """The union, over tasks, of the layers and views of each (source, split), once a model."""
-    wanted: dict[tuple[str, str], tuple[dict[str, None], dict[str, None], int]] = {}
-    for text, task in tasks.items():
-        needs = task.protocol.needs
-        if needs.encoder or not pairs[text]:
-            continue
-        card = task.dataset.card
-        for fold in fold_indices(suite, task).values():
-            images = min(card.splits[fold.split], suite.limit or card.splits[fold.split])
-            layers, views, _ = wanted.setdefault((card.source, fold.split), ({}, {}, images))
-            layers |= dict.fromkeys(needs.layers)
-            views |= dict.fromkeys(needs.views)
-    for model in models:
-        for (source, split), (layers, views, images) in wanted.items():
-            yield PassPlan(model, source, split, tuple(layers), tuple(views), images)
+    """The union, over tasks, of the layers of each (source, split, view), once a model."""
+    for name, model in models.items():
+        wanted: dict[tuple[str, str, str], tuple[dict[str, None], int]] = {}
+        for text, task in tasks.items():
+            card, sizes = task.dataset.card, task.dataset.card.splits
+            for fold in fold_indices(suite, task).values() if pairs[text] else ():
+                for layer, view in task.protocol.needs.features:
+                    key = card.source, fold.split, canonical(model.preprocess, view)
+                    images = min(sizes[fold.split], suite.limit or sizes[fold.split])
+                    wanted.setdefault(key, ({}, images))[0][layer] = None
+        for (source, split, view), (layers, images) in wanted.items():
+            yield PassPlan(name, source, split, view, tuple(layers), images)
 
 
 def task_identity(task: BoundTask) -> dict[str, Any]:

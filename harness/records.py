@@ -44,6 +44,8 @@ class Record(BaseModel):
         key: digest of all that can change the score (`harness.identity`); empty if a failure came before it was known.
         scores: the primary variant first.
         metric: name, version, unit, bounds, higher_is_better.
+        card: of the model.
+        dataset: of the dataset's card: title, domain, near, collection, kind, and how many classes.
         facts: what went into the key, in words: task parameters, dataset revision, fingerprint, precision…
         provenance: plugins and versions, environment, device, seconds, peak memory. In no key.
     """
@@ -64,6 +66,7 @@ class Record(BaseModel):
     limit: int | None = None
     finished: float = Field(default_factory=time.time)
     card: dict[str, Any] = Field(default_factory=dict)
+    dataset: dict[str, Any] = Field(default_factory=dict)
     facts: dict[str, Any] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)
     reused: bool = Field(default=False, exclude=True)

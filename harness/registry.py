@@ -50,7 +50,7 @@ Register = Callable[..., None]
 
 def plural(kind: str) -> str:
     """The kind as hooks and ``harness list`` spell it."""
-    return {"analysis": "analyses"}.get(kind, f"{kind}s")
+    return {"analysis": "analyses", "reported": "reported"}.get(kind, f"{kind}s")
 
 
 class Registry:

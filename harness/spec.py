@@ -64,6 +64,11 @@ def register_analyses(register: Register) -> None:
 
 
 @hookspec
+def register_reported(register: Register) -> None:
+    """Offer published figures: functions that return records of kind ``reported``, which ``import-reported`` writes."""
+
+
+@hookspec
 def register_engines(register: Register) -> None:
     """Offer engines: functions ``run(plan, host, options) -> Summary`` that decide where cells run."""
 

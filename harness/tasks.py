@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from harness.datasets import DatasetCard
 from harness.errors import HarnessError, nearest
 from harness.evidence import Evidence
+from harness.views import CLEAN
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from harness.encoder import Encoder
 
-EMBEDDING, CLEAN = "embedding", "clean"
+EMBEDDING = "embedding"
 FOLDS = ("train", "val", "test")
 
 
@@ -27,7 +29,7 @@ class Needs:
     Attributes:
         folds: of train, val and test.
         layers, views: pooled activations served from the shared pass or the store (``embedding`` is the default layer).
-        encoder: the live encoder and its pixels instead (fine-tuning, attribution, dense heads).
+        encoder: the live encoder and its images instead (fine-tuning, attribution, dense heads).
     """
 
     folds: tuple[str, ...] = FOLDS
@@ -42,9 +44,24 @@ class Needs:
         if "test" not in self.folds:
             raise HarnessError("a task needs the test fold: its evidence is about those images")
 
+    @property
+    def features(self) -> tuple[tuple[str, str], ...]:
+        """Every (layer, view) whose pooled activations the task gets."""
+        return () if self.encoder else tuple((layer, view) for view in self.views for layer in self.layers)
+
 
 class TargetsWithheldError(HarnessError):
     """A task asked for the test targets. The host joins them to what the task returns."""
+
+
+Augment = Callable[["Tensor", int], "Tensor"]
+
+
+class ImageSource(Protocol):
+    """A fold's images, for tasks that need the encoder; see `Fold.pixels` and `Fold.augmented`."""
+
+    def pixels(self, batch_size: int) -> Iterator[Tensor]: ...
+    def augmented(self, draws: Sequence[int], batch_size: int, augment: Augment) -> Iterator[Tensor]: ...
 
 
 @dataclass(frozen=True)
@@ -54,7 +71,7 @@ class Fold:
     name: str
     features: Mapping[tuple[str, str], Tensor]
     given: Tensor | None
-    read_pixels: Callable[[int], Iterator[Tensor]] | None = None
+    source: ImageSource | None = None
 
     @property
     def embeddings(self) -> Tensor:
@@ -69,7 +86,7 @@ class Fold:
 
     @property
     def targets(self) -> Tensor:
-        """(N,) int64 or (N, C) of 0 and 1. Raises `TargetsWithheldError` on the test fold."""
+        """(N,) int64, (N, C) of 0 and 1, or (N, T) float32. Raises `TargetsWithheldError` on the test fold."""
         if self.given is None:
             raise TargetsWithheldError(
                 f"the targets of the {self.name} fold are withheld from tasks: return scores instead"
@@ -78,9 +95,22 @@ class Fold:
 
     def pixels(self, batch_size: int) -> Iterator[Tensor]:
         """uint8 batches (N, 3, S, S) in order, for tasks that need the encoder."""
-        if self.read_pixels is None:
+        return self._images.pixels(batch_size)
+
+    def augmented(self, draws: Sequence[int], batch_size: int, augment: Augment) -> Iterator[Tensor]:
+        """uint8 batches (B, 3, S, S) of the images `draws`, which may repeat, each cut anew from its decoded original.
+
+        Args:
+            augment: from an original (3, H, W) and its place among the draws to (3, S, S); called in several threads,
+                so whatever it draws must depend on that place alone.
+        """
+        return self._images.augmented(draws, batch_size, augment)
+
+    @property
+    def _images(self) -> ImageSource:
+        if self.source is None:
             raise HarnessError("this task did not ask for pixels: declare Needs(encoder=True)")
-        return self.read_pixels(batch_size)
+        return self.source
 
 
 @dataclass(frozen=True)
@@ -93,6 +123,8 @@ class TaskData:
         judge: the dataset's primary metric of evidence about the val images, larger is better: to choose by.
         seed: for whatever the task draws; torch's generator is already seeded with it.
         encoder: on `device`, for tasks that asked for it.
+        scratch: a folder of this very task, model and seed, for what lets a long task go on where it was stopped; it
+            outlives a run that is killed or fails, and is removed once the evidence is stored.
     """
 
     folds: Mapping[str, Fold]
@@ -102,6 +134,7 @@ class TaskData:
     seed: int = 0
     device: str = "cpu"
     encoder: Encoder | None = field(default=None, repr=False)
+    scratch: Path | None = None
 
     @property
     def train(self) -> Fold:

@@ -90,7 +90,7 @@ def _column(cells: Cells, variant: str, ranked: bool, plan: Plan | None) -> Colu
     low, high = facts.get("bounds") or (None, None)
     return Column(
         cells.task, cells.metric, variant, str(facts.get("unit") or ""), bool(facts.get("higher_is_better", True)),
-        ranked, (low, high), description=_description(cells, plan),
+        ranked, (low, high), description=_description(cells, plan), dataset_card=newest.dataset if newest else {},
     )  # fmt: skip
 
 

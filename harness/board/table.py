@@ -21,6 +21,7 @@ class Column:
         limit: images a split that every score of the column was made with (``--limit``); None for all of them.
         note: what a reader must know to compare the column's scores, such as that some were made with a limit.
         description: what the column measures, where the plan told.
+        dataset_card: of the dataset, as records hold it: title, domain, near, collection, kind, classes.
     """
 
     task: str
@@ -33,6 +34,7 @@ class Column:
     limit: int | None = None
     note: str = ""
     description: str = ""
+    dataset_card: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def protocol(self) -> str:
@@ -41,6 +43,22 @@ class Column:
     @property
     def dataset(self) -> str:
         return self.task.partition("@")[2]
+
+    @property
+    def domain(self) -> str:
+        """The dataset's, from its card; ``unknown`` where that does not tell."""
+        return str(self.dataset_card.get("domain") or "unknown")
+
+    @property
+    def near(self) -> bool | None:
+        """Whether the dataset resembles ImageNet's photographs; None where its card does not tell."""
+        near = self.dataset_card.get("near")
+        return None if near is None else bool(near)
+
+    @property
+    def collection(self) -> str:
+        """The published set of datasets that it belongs to; empty for none."""
+        return str(self.dataset_card.get("collection") or "")
 
     @property
     def measure(self) -> str:

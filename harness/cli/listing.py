@@ -7,7 +7,7 @@ import typer
 from harness.cli.common import make_host, print_table
 
 KINDS = {"models": "model", "datasets": "dataset", "tasks": "task", "metrics": "metric", "analyses": "analysis",
-         "engines": "engine"}  # fmt: skip
+         "reported": "reported", "engines": "engine"}  # fmt: skip
 
 
 def list_(

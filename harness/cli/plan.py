@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import typer
@@ -44,13 +45,10 @@ def show_plan(planned: Plan) -> None:
           f"{f' × {seeds} seeds' if seeds > 1 else ''} = {len(planned):,} cells")  # fmt: skip
     print(f"models: {', '.join(planned.models)}")
     print_table(("task", "metrics"), ((task, ", ".join(m) or "skipped") for task, m in planned.pairs.items()))
-    shared: dict[tuple[str, str, int, str], int] = {}
-    for step in planned.passes:
-        key = (step.source, step.split, step.images, ", ".join(step.layers))
-        shared[key] = shared.get(key, 0) + 1
+    shared = Counter((p.source, p.split, p.view, p.images, ", ".join(p.layers)) for p in planned.passes)
     print_table(
-        ("pass over", "split", "images", "layers", "encoders"),
-        ((source, split, f"{images:,}", layers, n) for (source, split, images, layers), n in shared.items()),
+        ("pass over", "split", "view", "images", "layers", "encoders"),
+        ((*where, f"{images:,}", layers, n) for (*where, images, layers), n in shared.items()),
     )
     print(f"{len(planned.passes)} passes, {planned.images:,} images to forward when nothing is stored yet")
     if planned.skips:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, replace
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from harness import pixels
 from harness.cache import ArrayStore, ArrayWriter
-from harness.datasets import Dataset
+from harness.datasets import Dataset, Split
 from harness.engine.live import LiveModel
 from harness.engine.options import Options
 from harness.engine.used import UsedSplit
@@ -25,10 +25,12 @@ from harness.evidence import Evidence
 from harness.identity import embedding_key, pixels_key
 from harness.lookup import BoundTask
 from harness.metrics import Metric, value
+from harness.models import Geometry
 from harness.passes import PassProgress, stored_dtype, sweep
 from harness.planning import fold_indices
 from harness.suite import Suite
-from harness.tasks import CLEAN, Fold, TaskData
+from harness.tasks import Augment, Fold, TaskData
+from harness.views import canonical, seen
 
 Progress = Callable[[PassProgress], None]
 
@@ -65,17 +67,20 @@ class Features:
         splits = {fold.split for fold in fold_indices(self.suite, task).values()}
         return sorted(name for split in splits for name in self.used(task.dataset, split).excluded)
 
-    def ensure(self, live: LiveModel, dataset: Dataset, split: str, layers: tuple[str, ...]) -> int:
-        """Make sure the layers' embeddings of a split are stored, by at most one pass; returns the images used.
+    def ensure(self, live: LiveModel, dataset: Dataset, split: str, features: Iterable[tuple[str, str]]) -> int:
+        """Make sure each (layer, view) of a split is stored, by at most one pass a view; returns the images used.
 
         Raises `HarnessError` when an image cannot be read (unless the suite excludes such images) or the encoder fails.
         """
-        used = self.used(dataset, split)
-        try:
-            self._pass(live, used, layers)
-        except CorruptImageError as error:
-            self.examine(dataset, split, error)
-            self._pass(live, used, layers)
+        used, by_view = self.used(dataset, split), dict[str, list[str]]()
+        for layer, view in features:
+            by_view.setdefault(canonical(live.model.preprocess, view), []).append(layer)
+        for view, layers in by_view.items():
+            try:
+                self._pass(live, used, view, layers)
+            except CorruptImageError as error:
+                self.examine(dataset, split, error)
+                return self.ensure(live, dataset, split, features)
         if len(used.rows) == 0:
             raise HarnessError(f"{used.label}: no image can be read")
         return len(used.rows)
@@ -89,8 +94,8 @@ class Features:
                 used.refresh()
         return True
 
-    def _pass(self, live: LiveModel, used: UsedSplit, layers: tuple[str, ...]) -> None:
-        keys = {layer: self._key(live, used, layer) for layer in layers}
+    def _pass(self, live: LiveModel, used: UsedSplit, view: str, layers: Sequence[str]) -> None:
+        keys = {layer: self._key(live, used, layer, view) for layer in layers}
         if not self.options.force:
             keys = {layer: key for layer, key in keys.items() if self.store.get("embeddings", key) is None}
         if not keys:
@@ -105,27 +110,29 @@ class Features:
             self.progress(PassProgress(live.model.name, used.source, used.name, done, len(rows), speed))
 
         try:
-            batches = self._batches(used, live, live.forward.batch_size)
+            geometry = seen(live.model.preprocess, view).geometry
+            batches = self._batches(used, geometry, live.forward.batch_size)
             ids = [used.content.ids[row] for row in rows]
             sweep(live.forward, batches, len(rows), tuple(keys), create, ids, report)
             for layer, writer in writers.items():
-                writer.commit(self._facts(live, used, layer))
+                writer.commit(self._facts(live, used, layer, view))
         finally:
             for writer in writers.values():
                 writer.discard()
 
-    def _key(self, live: LiveModel, used: UsedSplit, layer: str) -> str:
+    def _key(self, live: LiveModel, used: UsedSplit, layer: str, view: str) -> str:
+        view = canonical(live.model.preprocess, view)
         return embedding_key(
-            live.fingerprint, used.source, used.name, layer, CLEAN, live.precision, self.suite.decoder, used.images
+            live.fingerprint, used.source, used.name, layer, view, live.precision, self.suite.decoder, used.images
         )
 
-    def _facts(self, live: LiveModel, used: UsedSplit, layer: str) -> dict[str, Any]:
-        return {"model": live.model.name, "source": used.source, "split": used.name, "layer": layer, "view": CLEAN,
+    def _facts(self, live: LiveModel, used: UsedSplit, layer: str, view: str) -> dict[str, Any]:
+        return {"model": live.model.name, "source": used.source, "split": used.name, "layer": layer, "view": view,
                 "precision": live.precision, "decoder": self.suite.decoder, "images": used.images}  # fmt: skip
 
-    def _batches(self, used: UsedSplit, live: LiveModel, batch_size: int) -> Iterator[pixels.Batch]:
+    def _batches(self, used: UsedSplit, geometry: Geometry, batch_size: int) -> Iterator[pixels.Batch]:
         """Pixels from the store, or decoded (and stored, if they fit) on the way."""
-        geometry, rows = live.model.preprocess.geometry, used.rows
+        rows = used.rows
         key = pixels_key(used.source, used.name, asdict(geometry), self.suite.decoder, used.images)
         stored = self.store.get("pixels", key)
         if stored is not None:
@@ -151,40 +158,62 @@ class Features:
         finally:
             writer.discard()
 
-    def data(self, live: LiveModel, task: BoundTask, seed: int) -> tuple[TaskData, Tensor]:
+    def data(self, live: LiveModel, task: BoundTask, seed: int, scratch: Path) -> tuple[TaskData, Tensor]:
         """What a task gets, and the test targets that it does not get (unless it is episodic)."""
         card, protocol = task.dataset.card, task.protocol
         folds, withheld = {}, torch.empty(0)
         for name, fold in fold_indices(self.suite, task).items():
             used = self.used(task.dataset, fold.split)
             at = used.positions(fold.index)
-            targets = torch.from_numpy(np.ascontiguousarray(used.content.targets[used.rows[at]], dtype=np.int64))
+            kind = np.float32 if card.kind == "continuous" else np.int64
+            targets = torch.from_numpy(np.ascontiguousarray(used.content.targets[used.rows[at]], dtype=kind))
             given: Tensor | None = targets.to(live.device)
             if name == "test":
                 withheld, given = targets, given if protocol.episodic else None
-            features = {} if protocol.needs.encoder else self._rows(live, used, task, at)
-            folds[name] = Fold(name, features, given, self._reader(live, used, at) if protocol.needs.encoder else None)
+            images = self._images(live, used, at) if protocol.needs.encoder else None
+            folds[name] = Fold(name, self._rows(live, used, task, at), given, images)
         judge = judge_by(task.primary, folds["val"].targets.cpu() if "val" in folds else None)
         # a copy: the next task must find the encoder as it was loaded, and evaluate() gives back what it was given
         encoder = copy.deepcopy(live.forward.encoder).eval() if protocol.needs.encoder else None
-        return TaskData(folds, card.classes, card.kind == "multi-label", judge, seed, live.device, encoder), withheld
+        multilabel = card.kind == "multi-label"
+        return TaskData(folds, card.classes, multilabel, judge, seed, live.device, encoder, scratch), withheld
 
     def _rows(
         self, live: LiveModel, used: UsedSplit, task: BoundTask, at: NDArray[np.int64]
     ) -> dict[tuple[str, str], Tensor]:
         found = {}
-        for layer in task.protocol.needs.layers:
-            array = self.store.get("embeddings", self._key(live, used, layer))
+        for layer, view in task.protocol.needs.features:
+            array = self.store.get("embeddings", self._key(live, used, layer, view))
             if array is None:
                 raise HarnessError(f"the embeddings of {used.label}, layer {layer}, vanished from the store")
-            found[layer, CLEAN] = torch.from_numpy(np.asarray(array[at])).float().to(live.device)
+            found[layer, view] = torch.from_numpy(np.asarray(array[at])).float().to(live.device)
         return found
 
-    def _reader(self, live: LiveModel, used: UsedSplit, at: NDArray[np.int64]) -> Callable[[int], Iterator[Tensor]]:
-        """Reads a fold's pixels; it holds the images, and no target."""
+    def _images(self, live: LiveModel, used: UsedSplit, at: NDArray[np.int64]) -> FoldImages:
         bare = replace(used.content, targets=np.empty(0, np.int64), fields={})
-        read = partial(pixels.stream, bare, used.rows[at], live.model.preprocess.geometry, self.suite.decoder)
-        return lambda batch_size: (batch.to(live.device) for _, batch in read(batch_size, self.options.workers))
+        geometry = live.model.preprocess.geometry
+        return FoldImages(bare, used.rows[at], geometry, self.suite.decoder, self.options.workers, live.device)
+
+
+@dataclass(frozen=True)
+class FoldImages:
+    """Reads a fold's images for a task that needs the encoder; it holds no target. See `harness.tasks.Fold`."""
+
+    content: Split
+    rows: NDArray[np.int64]
+    geometry: Geometry
+    decoder: str
+    workers: int
+    device: str
+
+    def pixels(self, batch_size: int) -> Iterator[Tensor]:
+        read = pixels.stream(self.content, self.rows, self.geometry, self.decoder, batch_size, self.workers)
+        return (batch.to(self.device) for _, batch in read)
+
+    def augmented(self, draws: Sequence[int], batch_size: int, augment: Augment) -> Iterator[Tensor]:
+        rows = self.rows[np.asarray(draws, np.int64)]
+        read = pixels.augmented(self.content, rows, augment, self.decoder, batch_size, self.workers)
+        return (batch.to(self.device) for batch in read)
 
 
 def judge_by(metric: Metric, targets: Tensor | None) -> Callable[[Evidence], float]:

@@ -6,6 +6,7 @@ stored embeddings, then each metric on the stored evidence. A cell whose record 
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -138,17 +139,17 @@ class LocalRun:
     def _embed(self, live: LiveModel, jobs: list[Job]) -> set[str]:
         """One pass for each split that the jobs need; returns the tasks that cannot go on."""
         failed = self._unreadable(jobs) if self.plan.suite.bad_images == "exclude" else set()
-        for (_, split), (tasks, layers) in self._wanted(jobs).items():
+        for (_, split), (tasks, features) in self._wanted(jobs).items():
             able = [job for job in jobs if job.task in tasks - failed]
             if not able:
                 continue
-            groups: dict[tuple[str, ...], list[Job]] = {}
+            groups: dict[tuple[tuple[str, str], ...], list[Job]] = {}
             for job in able:
-                groups.setdefault(self.plan.tasks[job.task].protocol.needs.layers, []).append(job)
+                groups.setdefault(self.plan.tasks[job.task].protocol.needs.features, []).append(job)
             ensure = partial(self.features.ensure, live, self.plan.tasks[able[0].task].dataset, split)
-            if len(groups) > 1 and works(partial(ensure, tuple(layers))):
+            if len(groups) > 1 and works(partial(ensure, tuple(features))):
                 continue
-            for own, members in groups.items():  # one layer set, or one task's layer spoilt the pass for all
+            for own, members in groups.items():  # all want the same, or one task's layer spoilt the pass for all
                 if self.recorder.guard([cell for job in members for cell in job.cells], partial(ensure, own)) is None:
                     failed |= {job.task for job in members}
                     self.lost |= {(job.model, job.task): self.recorder.reason for job in members}
@@ -171,15 +172,15 @@ class LocalRun:
         self.recorder.evidence[job.model, job.task, job.seed] = key
         return replace(job, key=key)
 
-    def _wanted(self, jobs: list[Job]) -> Mapping[tuple[str, str], tuple[set[str], dict[str, None]]]:
-        """For each (source, split): the tasks that need it, and the union of their layers."""
-        wanted: dict[tuple[str, str], tuple[set[str], dict[str, None]]] = {}
+    def _wanted(self, jobs: list[Job]) -> Mapping[tuple[str, str], tuple[set[str], dict[tuple[str, str], None]]]:
+        """For each (source, split): the tasks that need it, and the union of their layers and views."""
+        wanted: dict[tuple[str, str], tuple[set[str], dict[tuple[str, str], None]]] = {}
         for job in jobs:
             bound = self.plan.tasks[job.task]
             for fold in fold_indices(self.plan.suite, bound).values() if not bound.protocol.needs.encoder else ():
-                tasks, layers = wanted.setdefault((bound.dataset.card.source, fold.split), (set(), {}))
+                tasks, features = wanted.setdefault((bound.dataset.card.source, fold.split), (set(), {}))
                 tasks.add(job.task)
-                layers.update(dict.fromkeys(bound.protocol.needs.layers))
+                features.update(dict.fromkeys(bound.protocol.needs.features))
         return wanted
 
     def _finish(self, live: LiveModel, job: Job, seconds: dict[str, float]) -> None:
@@ -211,7 +212,8 @@ class LocalRun:
     def _evidence(self, live: LiveModel, job: Job) -> Variants:
         """Run the task, join the targets it was not shown, and store the outcome."""
         protocol = self.plan.tasks[job.task].protocol
-        data, targets = self.features.data(live, self.plan.tasks[job.task], job.seed)
+        scratch = self.store.scratch(job.key)
+        data, targets = self.features.data(live, self.plan.tasks[job.task], job.seed, scratch)
         check_train(job.task, data)
         precision = self.plan.suite.precision if protocol.needs.encoder else "fp32"
         devices = [torch.device(self.device)] if self.device.startswith("cuda") else []
@@ -228,6 +230,7 @@ class LocalRun:
             variants[variant].check(len(targets), data.num_classes)
         facts = {"model": job.model, "task": job.task, "seed": job.seed}
         self.store.publish("evidence", job.key, "safetensors", lambda path: evidences.save(variants, path), facts)
+        shutil.rmtree(scratch, ignore_errors=True)
         return variants
 
     def _both(self, cell: Cell) -> tuple[Variants, ...]:
@@ -271,6 +274,8 @@ def check_train(task: str, data: TaskData) -> None:
     if "train" not in data.folds:
         return
     targets = data.train.targets
+    if targets.is_floating_point():
+        return
     classes = len(torch.unique(targets)) if not data.multilabel else 2
     if len(targets) < 2 or classes < 2:
         raise HarnessError(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, Literal, TypeVar
 
+from harness.datasets import DatasetCard
 from harness.engine.options import Options, environment, peak_memory
 from harness.errors import HarnessError, OutputError, one_line
 from harness.identity import record_key
@@ -16,6 +17,12 @@ from harness.plugins import Host
 from harness.records import Record, RecordStore, ScoreData, Summary
 
 T = TypeVar("T")
+
+
+def about(card: DatasetCard) -> dict[str, Any]:
+    """What a record says of its dataset, so that boards and analyses can group by it."""
+    facts = card.model_dump(mode="json", include={"title", "domain", "near", "collection", "kind"})
+    return facts | {"classes": card.num_classes}
 
 
 class StopRunError(Exception):
@@ -125,7 +132,8 @@ class Recorder:
             status=status, model=cell.model, task=cell.task, metric=self.plan.metrics[cell.metric].describe(),
             seed=cell.seed, partner=cell.partner, key=self.key(cell), limit=self._limit(cell),
             primary=self.plan.tasks[cell.task].primary.name == cell.metric,
-            card=self.plan.models[cell.model].card.model_dump(mode="json", exclude_defaults=True), **fields,
+            card=self.plan.models[cell.model].card.model_dump(mode="json", exclude_defaults=True),
+            dataset=about(self.plan.tasks[cell.task].dataset.card), **fields,
         )  # fmt: skip
 
     def _limit(self, cell: Cell) -> int | None:

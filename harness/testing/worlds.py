@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -12,7 +13,7 @@ from harness.datasets import DatasetCard
 from harness.encoder import Encoder, ModuleEncoder
 from harness.evidence import Evidence, Predictions
 from harness.models import Preprocess
-from harness.tasks import Fold, Task, TaskData
+from harness.tasks import Augment, Fold, Task, TaskData
 from harness.testing import samples
 
 CARDS = (samples.card(classes=5), samples.card("multi-label", classes=5))
@@ -49,17 +50,27 @@ def _fold(task: Task, card: DatasetCard, name: str, signal: float, order: Tensor
     order = torch.arange(len(targets)) if order is None else order
     served: dict[tuple[str, str], Tensor] = {}
     if not needs.encoder:
-        keys = [(layer, view) for layer in needs.layers for view in needs.views]
-        seeds = {key: SEEDS[name] + 100 * at for at, key in enumerate(keys)}
+        seeds = {key: SEEDS[name] + 100 * at for at, key in enumerate(needs.features)}
         served = {k: samples.features(targets, card.num_classes, signal, seed)[order] for k, seed in seeds.items()}
     images = samples.pixels(targets, card.num_classes, signal, SEEDS[name])[order] if needs.encoder else None
     given = targets[order] if name != "test" or task.episodic else None
 
-    def read(batch_size: int) -> Iterator[Tensor]:
-        assert images is not None
-        yield from torch.split(images, batch_size)
+    return Fold(name, served, given, None if images is None else MemoryImages(images))
 
-    return Fold(name, served, given, None if images is None else read)
+
+@dataclass(frozen=True)
+class MemoryImages:
+    """Images of a fold, (N, 3, S, S), that are there already."""
+
+    images: Tensor
+
+    def pixels(self, batch_size: int) -> Iterator[Tensor]:
+        yield from torch.split(self.images, batch_size)
+
+    def augmented(self, draws: Sequence[int], batch_size: int, augment: Augment) -> Iterator[Tensor]:
+        for start in range(0, len(draws), batch_size):
+            places = range(start, min(start + batch_size, len(draws)))
+            yield torch.stack([augment(self.images[draws[at]], at) for at in places])
 
 
 def small_encoder() -> Encoder:

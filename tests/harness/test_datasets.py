@@ -62,6 +62,21 @@ def test_what_is_wrong_is_named(made: Split, card: dict[str, Any], message: str)
         Made(made, **card).checked("train")
 
 
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (np.zeros((4, 3), np.int64), "targets must be floating-point numbers, got int64"),
+        (np.zeros(4), r"continuous targets must have shape \(4, 3\), got \(4,\)"),
+        (np.array([[0.0, 1, 2]] * 3 + [[0, np.nan, 1]]), "image z has target .*, not finite"),
+    ],
+)
+def test_continuous_targets_are_checked(targets: np.ndarray[Any, Any], message: str) -> None:
+    good = replace(GOOD, targets=np.zeros((4, 3)))
+    assert Made(good, kind="continuous").checked("train") is good
+    with pytest.raises(HarnessError, match=message):
+        Made(replace(GOOD, targets=targets), kind="continuous").checked("train")
+
+
 def test_a_card_needs_a_class_and_knows_its_source() -> None:
     with pytest.raises(ValidationError):
         DatasetCard(name="x", revision="1", classes=(), splits={})

@@ -14,7 +14,7 @@ from torch import Tensor
 from harness import evidence as evidences
 from harness.cache import ArrayStore
 from harness.errors import HarnessError, OutputError
-from harness.evidence import Embeddings, Evidence, Predictions, load, save
+from harness.evidence import Embeddings, Episodes, Estimates, Evidence, Predictions, load, save
 
 
 def predictions(n: int = 5, **fields: Any) -> Predictions:
@@ -27,7 +27,7 @@ def test_variants_survive_their_file_in_order(tmp_path: Path) -> None:
     variants = {
         "k=20": predictions(targets=torch.arange(5) % 3),
         "layer/deep": predictions(multilabel=True),
-        "": predictions(),
+        "": predictions(temperature=1.5),
     }
     save(variants, path)
     found = load(path, Predictions)
@@ -36,7 +36,7 @@ def test_variants_survive_their_file_in_order(tmp_path: Path) -> None:
         other = found[name]
         assert isinstance(other, Predictions)
         assert torch.equal(other.scores, evidence.scores)
-        assert other.multilabel == evidence.multilabel
+        assert (other.multilabel, other.temperature) == (evidence.multilabel, evidence.temperature)
         assert (other.targets is None) == (evidence.targets is None)
     assert torch.equal(found["k=20"].targets, variants["k=20"].targets)
 
@@ -137,3 +137,19 @@ def test_what_is_wrong_with_evidence_is_named(evidence: Evidence, message: str) 
 def test_good_evidence_passes() -> None:
     predictions(targets=torch.arange(5)).check(5, 3)
     Untargeted(torch.tensor([2**40, 1])).check(2, 3)
+
+
+def test_estimates_have_a_column_a_value() -> None:
+    made = Estimates(torch.zeros(4, 2)).join(torch.ones(4, 2))
+    made.check(4, 2)
+    with pytest.raises(HarnessError, match=r"Estimates.values must be \(4, 3\), got \(4, 2\)"):
+        made.check(4, 3)
+
+
+def test_episodes_are_counted_apart_from_images() -> None:
+    Episodes(torch.zeros(600)).check(50, 10)
+    assert len(Episodes(torch.zeros(3)).join(torch.zeros(50))) == 3
+    with pytest.raises(HarnessError, match=r"one number an episode, got \(2, 3\)"):
+        Episodes(torch.zeros(2, 3)).check(50, 10)
+    with pytest.raises(HarnessError, match="NaN or infinite"):
+        Episodes(torch.tensor([1.0, float("nan")])).check(50, 10)

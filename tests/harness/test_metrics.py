@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from torchmetrics.classification import MulticlassAccuracy
 
 from harness.errors import HarnessError
-from harness.evidence import Embeddings, Predictions
-from harness.metrics import Metric, Weighted, metric, score, value
+from harness.evidence import Embeddings, Episodes, Predictions
+from harness.metrics import Interval, Metric, Weighted, metric, score, value
 
 PERCENT = {"accepts": Predictions, "unit": "%", "bounds": (0, 100)}
 
@@ -180,3 +180,17 @@ def test_what_a_record_says_of_a_metric() -> None:
     assert unbounded.describe()["bounds"] == [0, None]
     assert unbounded.identity == {"name": "nll", "version": 3}
     assert unbounded.skip(None) is None  # type: ignore[arg-type]
+
+
+def test_a_metric_may_bring_an_interval_of_its_own() -> None:
+    @metric("own", accepts=Episodes, bounds=(0, 100))
+    def own(e: Episodes) -> Interval:
+        mean = float(e.accuracy.mean())
+        return Interval(mean, mean - 1, mean + 2)
+
+    episodes = Episodes(torch.tensor([20.0, 40.0]))
+    found = score(own, episodes)
+    assert (found.value, found.low, found.high, found.n) == (30, 29, 32, 2)
+    assert value(own, episodes) == 30
+    with pytest.raises(HarnessError, match="outside its declared bounds"):
+        score(own, Episodes(torch.tensor([220.0])))

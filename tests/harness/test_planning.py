@@ -163,7 +163,7 @@ def test_a_view_that_is_not_there_is_a_reason(write_plugin: Callable[..., str], 
     host = Host(plugins=[write_plugin("views", VIEWS), str(toys.__file__)])
     found = plan(Suite(models=("toy0",), tasks=("centroid@toy", "turned@toy")), host)
     assert [s.reason for s in found.skips if s.task == "turned@toy"] == [
-        "needs the view 'rotation[16]', and this version has only 'clean'"
+        "needs the view 'rotation[16]' (known: clean, whole, squash)"
     ]
 
 

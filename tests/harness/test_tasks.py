@@ -11,7 +11,9 @@ import torch
 
 from harness.errors import HarnessError
 from harness.evidence import Predictions
-from harness.tasks import CLEAN, EMBEDDING, Fold, Needs, TargetsWithheldError, Task, TaskData, parameters, task
+from harness.tasks import EMBEDDING, Fold, Needs, TargetsWithheldError, Task, TaskData, parameters, task
+from harness.testing.worlds import MemoryImages
+from harness.views import CLEAN
 
 
 def fold(name: str, given: torch.Tensor | None = None) -> Fold:
@@ -86,8 +88,18 @@ def test_features_by_layer_and_view() -> None:
 def test_pixels_are_for_those_who_ask() -> None:
     with pytest.raises(HarnessError, match=r"declare Needs\(encoder=True\)"):
         fold("train").pixels(4)
-    batches = Fold("train", {}, None, lambda size: iter([torch.zeros(size, 3, 8, 8)])).pixels(4)
-    assert next(batches).shape == (4, 3, 8, 8)
+    with pytest.raises(HarnessError, match=r"declare Needs\(encoder=True\)"):
+        fold("train").augmented([0], 1, lambda image, place: image)
+    source = MemoryImages(torch.arange(5 * 3 * 64).view(5, 3, 8, 8).byte())
+    own = Fold("train", {}, None, source)
+    assert [len(batch) for batch in own.pixels(4)] == [4, 1]
+    assert torch.equal(next(own.augmented([4, 4], 2, lambda image, place: image + place))[1], source.images[4] + 1)
+
+
+def test_features_are_every_layer_of_every_view() -> None:
+    needs = Needs(layers=("a", "b"), views=("clean", "whole"))
+    assert needs.features == (("a", "clean"), ("b", "clean"), ("a", "whole"), ("b", "whole"))
+    assert Needs(encoder=True).features == ()
 
 
 def test_task_data() -> None:

@@ -177,12 +177,12 @@ def test_what_a_task_gets_holds_no_test_targets(tmp_path: Path) -> None:
         needs = Needs(encoder=True)
 
         def run(self, data: TaskData) -> Predictions:
-            todo: list[Any] = [data.test.read_pixels, data.judge]
+            todo: list[Any] = [data.test.source, data.judge]
             while todo:
                 one = todo.pop()
                 todo += [cell.cell_contents for cell in getattr(one, "__closure__", None) or ()]
                 todo += [*getattr(one, "args", ()), *(getattr(one, "keywords", None) or {}).values()]
-                todo += [getattr(one, "func", None)] if hasattr(one, "func") else []
+                todo += [*vars(one).values()] if hasattr(one, "__dict__") and not isinstance(one, type) else []
                 if isinstance(one, Split):
                     reached.append(one)
                     assert len(one.targets) == 0
