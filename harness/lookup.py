@@ -25,7 +25,12 @@ from harness.tasks import Task
 
 @dataclass(frozen=True)
 class BoundTask:
-    """A protocol with its parameters and its dataset: ``knn[temperature=0.1]@digits``."""
+    """A protocol with its parameters and its dataset: ``knn[temperature=0.1]@digits``.
+
+    Attributes:
+        primary: the metric that ranks models, and that the task chooses by on validation images: the dataset's, unless
+            the protocol has its own.
+    """
 
     text: str
     protocol: Task
@@ -63,7 +68,18 @@ def match_models(host: Host, patterns: tuple[str, ...]) -> list[str]:
 
 
 def find_dataset(host: Host, ref: Ref | str) -> Dataset:
-    """A dataset by name, with its bracket arguments (``scenes[colour]``), or URI (``folder:PATH``)."""
+    """A dataset by name, with its bracket arguments (``scenes[colour]``), or URI (``folder:PATH``).
+
+    Raises `HarnessError` for an unknown name, and for a dataset that has no card yet because it must be prepared.
+    """
+    dataset = unprepared(host, ref)
+    with naming(f"dataset {str(ref)!r}"):
+        _ = dataset.card
+    return dataset
+
+
+def unprepared(host: Host, ref: Ref | str) -> Dataset:
+    """`find_dataset` without a look at the card, which some datasets have only once they are prepared."""
     ref = parse(ref) if isinstance(ref, str) else ref
     entry = host["dataset"].entry(ref.name)
     target = entry.resolve()
@@ -73,14 +89,12 @@ def find_dataset(host: Host, ref: Ref | str) -> Dataset:
             raise HarnessError(
                 f"dataset {ref.name!r} of {entry.origin}: 'use' must name a plugin's dataset, not {target.use!r}"
             )
-        return find_dataset(host, Ref(inner.name, inner.args + ref.args, {**inner.options, **ref.options}))
+        return unprepared(host, Ref(inner.name, inner.args + ref.args, {**inner.options, **ref.options}))
     scheme = split_scheme(ref.name)
     args, options = _uri(scheme[1]) if scheme and entry.name != ref.name else ((), {})
     dataset = _called(f"dataset {str(ref)!r}", target, (*args, *ref.args), {**options, **ref.options})
     if not isinstance(dataset, Dataset):
         raise HarnessError(f"dataset {str(ref)!r} of plugin {entry.origin} is no harness Dataset")
-    with naming(f"dataset {str(ref)!r}"):
-        _ = dataset.card
     return dataset
 
 
@@ -119,13 +133,10 @@ def find_tasks(host: Host, texts: Iterable[str]) -> dict[str, BoundTask]:
     for text in texts:
         protocol, ref = parse_task(text)
         dataset = datasets.get(str(ref)) or datasets.setdefault(str(ref), find_dataset(host, ref))
-        tasks[text] = BoundTask(text, find_protocol(host, protocol), dataset, find_primary(host, dataset))
+        found = find_protocol(host, protocol)
+        primary = find_metric(host, found.primary or dataset.card.primary_metric)
+        tasks[text] = BoundTask(text, found, dataset, primary)
     return tasks
-
-
-def find_primary(host: Host, dataset: Dataset) -> Metric:
-    """The metric that ranks models on a dataset, and that tasks choose by on its validation images."""
-    return find_metric(host, dataset.card.primary_metric)
 
 
 def find_metrics(host: Host, names: tuple[str, ...]) -> list[Metric]:

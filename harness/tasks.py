@@ -164,6 +164,7 @@ class Task(Protocol):
     evidence: ClassVar[type[Evidence]]
     version: ClassVar[int]
     episodic: ClassVar[bool]
+    primary: ClassVar[str]
     needs: Needs
 
     def skip(self, card: DatasetCard) -> str | None: ...
@@ -174,13 +175,16 @@ class Task(Protocol):
 T = TypeVar("T", bound=type)
 
 
-def task(name: str, *, evidence: type[Evidence], version: int = 1, episodic: bool = False) -> Callable[[T], T]:
+def task(
+    name: str, *, evidence: type[Evidence], version: int = 1, episodic: bool = False, primary: str = ""
+) -> Callable[[T], T]:
     """Declare a protocol: a class whose ``run(data)`` returns `evidence`, alone or by variant.
 
     Args:
         name: as in ``name@dataset``.
         version: raise it when the numbers change; records of other versions are never mixed.
         episodic: draws its episodes by label, and so gets the test targets.
+        primary: the metric that ranks models, for evidence that the dataset's own does not accept.
     """
 
     def decorate(cls: T) -> T:
@@ -188,7 +192,7 @@ def task(name: str, *, evidence: type[Evidence], version: int = 1, episodic: boo
             raise HarnessError(f"task {name!r}: {cls.__name__} needs a method run(data)")
         own = "__dataclass_fields__" in vars(cls)  # not a base's: the fields of a subclass are parameters too
         cls = cls if own else dataclass(frozen=True)(cls)  # type: ignore[assignment]
-        facts = {"name": name, "evidence": evidence, "version": version, "episodic": episodic}
+        facts = {"name": name, "evidence": evidence, "version": version, "episodic": episodic, "primary": primary}
         defaults = {"needs": Needs(), "skip": lambda self, card: None}
         for key, value in (facts | {k: v for k, v in defaults.items() if not hasattr(cls, k)}).items():
             setattr(cls, key, value)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Index = NDArray[np.int64]
 
 
-@task("fewshot", evidence=Episodes, episodic=True)
+@task("fewshot", evidence=Episodes, episodic=True, primary="episode_accuracy")
 @dataclass(frozen=True)
 class FewShot:
     """Episodes of a few classes and images: each query goes to the class with the nearest mean of support embeddings.

@@ -7,8 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from harness.errors import HarnessError, PlanError
-from harness.lookup import find_dataset, find_metrics, find_model, find_primary, find_protocol, find_tasks, match_models
+from harness.evidence import Predictions
+from harness.lookup import find_dataset, find_metrics, find_model, find_protocol, find_tasks, match_models
 from harness.plugins import Host
+from harness.registry import Entry, Origin
+from harness.tasks import TaskData, task
 
 ODD = """
 from harness import hookimpl, task, metric
@@ -191,4 +194,13 @@ def test_a_metric_that_is_not_declared(odd: Host) -> None:
 
 
 def test_the_primary_metric_of_a_dataset(host: Host) -> None:
-    assert find_primary(host, find_dataset(host, "toy-labels")).name == "map"
+    assert find_tasks(host, ("knn@toy-labels",))["knn@toy-labels"].primary.name == "map"
+
+
+def test_a_protocol_may_have_a_primary_metric_of_its_own(host: Host) -> None:
+    @task("other", evidence=Predictions, primary="nll")
+    class Other:
+        def run(self, data: TaskData) -> Predictions: ...
+
+    host["task"].add(Entry("other", Other, Origin("test")))
+    assert find_tasks(host, ("other@toy-labels",))["other@toy-labels"].primary.name == "nll"
