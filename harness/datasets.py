@@ -98,6 +98,11 @@ class Dataset(ABC):
     def split(self, name: str) -> Split:
         """The images and targets of one of ``card.splits``."""
 
+    @property
+    def present(self) -> bool:
+        """Whether `split` can be read without `prepare`, as far as can be told without reading."""
+        return True
+
     def prepare(self) -> None:  # noqa: B027 - optional
         """Fetch or render what `split` needs; does nothing when it is there already.
 

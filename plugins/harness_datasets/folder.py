@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -11,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.datasets import Dataset, DatasetCard, Split
-from harness.errors import HarnessError, OutputError
-from harness.identity import digest, file_digest
-from harness.records import write_atomically
-from harness_datasets.cachefolder import cache_folder
+from harness.errors import HarnessError
+from harness_datasets.revision import content_revision
 from harness_datasets.stratified import stratified
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"))
@@ -89,33 +86,8 @@ class Folder(Dataset):
         return path.relative_to(self.root).as_posix()
 
     def _revision(self) -> str:
-        """A hash of all names and contents; computed once for files of the same names, sizes and times."""
-        paths = sorted(path for part in self._content[1].values() for path in part.paths)
-        stats = [(self._relative(path), *_stamp(path)) for path in paths]
-        memo = cache_folder() / "folders" / digest([str(self.root.resolve()), stats])
-        with suppress(OSError):
-            if len(known := memo.read_text()) == 64:
-                return known
-        revision = digest([(self._relative(path), _content_digest(path)) for path in paths])
-        with suppress(OutputError):  # a read-only cache folder: the files are hashed again next time
-            write_atomically(memo, revision.encode())
-        return revision
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    """Size and time of a file, or zeros for one that is gone (a dangling link): reading the image will tell."""
-    try:
-        found = path.stat()
-    except OSError:
-        return 0, 0
-    return found.st_size, found.st_mtime_ns
-
-
-def _content_digest(path: Path) -> str:
-    try:
-        return file_digest(path)
-    except OSError:
-        return "unreadable"
+        """A hash of all names and contents."""
+        return content_revision(self.root, (path for part in self._content[1].values() for path in part.paths))
 
 
 def _classes(folder: Path) -> dict[str, list[Path]]:

@@ -12,7 +12,7 @@ from harness.errors import CorruptImageError, HarnessError
 from harness.lookup import find_dataset
 from harness.pixels import decode
 from harness.plugins import Host
-from harness_datasets import folder as module
+from harness_datasets import revision
 from harness_datasets.folder import Folder
 
 Make = Callable[..., Folder]
@@ -86,7 +86,7 @@ def test_the_revision_follows_content_not_place_or_time(make: Make, tmp_path: Pa
 def test_files_are_hashed_once(make: Make, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = make(*classes(2, 2)).card.revision
     (memo,) = (cache / "folders").iterdir()
-    monkeypatch.setattr(module, "file_digest", lambda path: pytest.fail("hashed again"))
+    monkeypatch.setattr(revision, "file_digest", lambda path: pytest.fail("hashed again"))
     assert Folder(str(make().root)).card.revision == first
     monkeypatch.undo()
     memo.write_text("half a ha")

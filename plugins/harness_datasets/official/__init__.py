@@ -1,0 +1,1 @@
+"""Published datasets with their official splits. Importing this imports no torch."""
