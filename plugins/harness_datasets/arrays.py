@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.datasets import Dataset, DatasetCard, Split
+from harness.datasets import Dataset, DatasetCard, Split, TargetKind
 from harness.errors import HarnessError
 from harness.identity import file_digest
 
@@ -20,8 +20,8 @@ SPLITS = ("train", "val", "test")
 class Arrays(Dataset):
     """An .npz file with ``x_train, y_train, x_test, y_test``, and, if wanted, ``x_val, y_val`` and ``classes``.
 
-    Images are uint8 (N, H, W, 3), (N, H, W, 1) or (N, H, W); targets integers (N,), or (N, C) of 0 and 1 for a
-    multi-label set. Images that `np.savez` wrote uncompressed stay on disk. Object arrays, being pickles, are refused.
+    Images are uint8 (N, H, W, 3), (N, H, W, 1) or (N, H, W); targets integers (N,), (N, C) of 0 and 1 for a multi-label
+    set, or floats (N,) or (N, T) for a continuous one. Images that `np.savez` wrote uncompressed stay on disk. Object arrays, being pickles, are refused.
     """
 
     def __init__(self, path: str) -> None:
@@ -31,17 +31,18 @@ class Arrays(Dataset):
 
     @cached_property
     def card(self) -> DatasetCard:
-        targets, multi = self._targets, next(iter(self._targets.values())).ndim == 2
-        if not multi and len(self._classes) < 2:
+        targets = self._targets
+        kind, primary = _kind(targets["train"])
+        if kind == "single-label" and len(self._classes) < 2:
             raise HarnessError(f"{self.path}: has one class only")
         return DatasetCard(
             name="arrays",
             revision=file_digest(self.path),
             title=self.path.stem,
-            kind="multi-label" if multi else "single-label",
+            kind=kind,
             classes=self._classes,
             splits={name: len(values) for name, values in targets.items()},
-            primary_metric="map" if multi else "top1",
+            primary_metric=primary,
         )
 
     def split(self, name: str) -> Split:
@@ -60,15 +61,19 @@ class Arrays(Dataset):
             raise HarnessError(f"{self.path}: truncated, or no .npz file: {error}") from error
 
     @cached_property
-    def _targets(self) -> dict[str, NDArray[np.int64]]:
+    def _targets(self) -> dict[str, NDArray[Any]]:
         present = [name for name in SPLITS if name != "val" or {"x_val", "y_val"} & self._names]
         targets = {name: self._read(f"y_{name}") for name in present}
         for name, values in targets.items():
-            if values.dtype.kind not in "iub" or values.ndim not in (1, 2):
+            if values.dtype.kind not in "iubf" or values.ndim not in (1, 2):
                 found = f"{values.dtype} {values.shape}"
-                self._refuse(f"y_{name}", f"must be integers (N,), or (N, C) of 0 and 1, not {found}")
-            if values.shape[1:] != targets["train"].shape[1:]:
-                self._refuse(f"y_{name}", f"has shape {values.shape}, y_train has {targets['train'].shape}")
+                self._refuse(f"y_{name}", f"must be integers (N,), (N, C) of 0 and 1, or floats, not {found}")
+            first = targets["train"]
+            if values.shape[1:] != first.shape[1:] or (values.dtype.kind == "f") != (first.dtype.kind == "f"):
+                shapes = f"{values.dtype} {values.shape}, y_train is {first.dtype} {first.shape}"
+                self._refuse(f"y_{name}", f"is {shapes}: they must agree")
+        if targets["train"].dtype.kind == "f":
+            return {name: values.reshape(len(values), -1) for name, values in targets.items()}
         return {name: values.astype(np.int64) for name, values in targets.items()}
 
     @cached_property
@@ -79,6 +84,8 @@ class Arrays(Dataset):
                 self._refuse("classes", f"must be strings (C,), not {names.dtype} {names.shape}")
             return tuple(names.tolist())
         train = self._targets["train"]
+        if train.dtype.kind == "f":
+            return tuple(f"y{i}" for i in range(train.shape[1]))
         several = [values for values in self._targets.values() if values.size]
         count = train.shape[1] if train.ndim == 2 else 1 + max((int(v.max()) for v in several), default=0)
         return tuple(str(i) for i in range(max(count, 1)))
@@ -97,6 +104,13 @@ class Arrays(Dataset):
 
     def _refuse(self, name: str, why: str) -> None:
         raise HarnessError(f"{self.path}: {name} {why}")
+
+
+def _kind(targets: NDArray[Any]) -> tuple[TargetKind, str]:
+    """The kind of dataset that has such targets, and its primary metric."""
+    if targets.dtype.kind == "f":
+        return "continuous", "r2"
+    return ("multi-label", "map") if targets.ndim == 2 else ("single-label", "top1")
 
 
 def read_member(path: Path, member: str) -> NDArray[Any]:

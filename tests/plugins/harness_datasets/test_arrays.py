@@ -43,6 +43,15 @@ def test_images_and_targets_are_those_of_the_file(tmp_path: Path, save: Any, sha
     assert (data.card.classes, data.card.kind) == (("0", "1", "2"), "single-label")
 
 
+@pytest.mark.parametrize("shape", [(), (2,)])
+def test_floats_are_continuous_targets(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    values = {f"y_{name}": rng.randn(n, *shape).astype(np.float32) for name, n in (("train", 6), ("test", 3))}
+    data = saved(tmp_path, valid(**values))
+    assert (data.card.kind, data.card.primary_metric) == ("continuous", "r2")
+    assert data.card.classes == (("y0", "y1") if shape else ("y0",))
+    assert np.array_equal(data.checked("test").targets, values["y_test"].reshape(3, -1))
+
+
 def test_uncompressed_images_stay_on_disk(tmp_path: Path) -> None:
     images = saved(tmp_path, valid()).split("train").images
     assert isinstance(images, np.memmap) or isinstance(getattr(images, "base", None), np.memmap)
@@ -85,10 +94,10 @@ def test_the_revision_follows_content_not_place(tmp_path: Path) -> None:
         ({"x_train": np.zeros((6, 4, 5, 3))}, r"x_train must be uint8 .*not float64 \(6, 4, 5, 3\)"),
         ({"x_train": np.zeros((6, 3, 4, 5), np.uint8)}, r"x_train must be uint8 .*\(6, 3, 4, 5\)"),
         ({"x_train": np.zeros((6, 9), np.uint8)}, r"x_train must be uint8 .*\(6, 9\)"),
-        ({"y_train": np.zeros(6)}, r"y_train must be integers \(N,\).*not float64 \(6,\)"),
+        ({"y_train": np.zeros(6)}, r"y_test is int64 \(3,\), y_train is float64 \(6,\): they must agree"),
         ({"y_train": np.array(list("abcabc"))}, r"y_train must be integers"),
         ({"y_train": np.zeros((6, 1, 1), int)}, r"y_train must be integers"),
-        ({"y_train": np.eye(6, 3, dtype=int)}, r"y_test has shape \(3,\), y_train has \(6, 3\)"),
+        ({"y_train": np.eye(6, 3, dtype=int)}, r"y_test is int64 \(3,\), y_train is int64 \(6, 3\): they must agree"),
         ({"y_train": np.array([{}] * 6)}, r"'y_train' cannot be read \(a pickle is refused\)"),
         ({"x_test": np.array([None] * 3)}, r"'x_test' cannot be read \(a pickle is refused\)"),
         ({"classes": np.array([1, 2, 3])}, r"classes must be strings \(C,\), not int64"),
