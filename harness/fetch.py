@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import hashlib
 import os
@@ -109,10 +108,22 @@ def _claimed(part: Path) -> Iterator[IO[bytes]]:
     while True:
         with part.open("a+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            with contextlib.suppress(FileNotFoundError):  # whoever had it finished and renamed it: take a new one
-                if os.path.samestat(os.fstat(file.fileno()), os.stat(part)):
-                    yield file
-                    return
+            if not _is(part, file):  # whoever had it finished and renamed it: take a new one
+                continue
+            try:
+                yield file
+            finally:
+                if _is(part, file) and not os.fstat(file.fileno()).st_size:
+                    part.unlink()
+            return
+
+
+def _is(path: Path, file: IO[bytes]) -> bool:
+    """Whether an open file is the one at `path`."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _complete(transfer: _Transfer, path: Path) -> None:

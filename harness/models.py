@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import HarnessError, nearest
 
 if TYPE_CHECKING:
     from harness.encoder import Encoder
+    from harness.fetch import Progress
 
 Triple = tuple[float, float, float]
 
@@ -65,10 +67,12 @@ PRESETS: dict[str, Preprocess] = {
 def preprocess_of(value: str | Mapping[str, Any] | Preprocess) -> Preprocess:
     """A preset's name, fields (``base`` may name a preset they change), or a ready `Preprocess`.
 
-    Raises `HarnessError` naming the field that does not fit.
+    Fields may be text, ``{size: 96, crop: 1.0}``, as in a URI. Raises `HarnessError` naming the one that does not fit.
     """
     if isinstance(value, Preprocess):
         return value
+    if isinstance(value, str) and value.startswith("{"):
+        return preprocess_of(_fields(value))
     fields = {"base": value} if isinstance(value, str) else dict(value)
     base = fields.pop("base", "imagenet")
     if base not in PRESETS:
@@ -81,6 +85,16 @@ def preprocess_of(value: str | Mapping[str, Any] | Preprocess) -> Preprocess:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
         raise HarnessError(f"preprocess {name}: {first['msg']}{nearest(name, Preprocess.model_fields)}") from None
+
+
+def _fields(text: str) -> Mapping[str, Any]:
+    try:
+        fields = yaml.safe_load(text)
+    except yaml.YAMLError:
+        fields = None
+    if not isinstance(fields, Mapping):
+        raise HarnessError(f"cannot read the preprocess {text!r}: expected {{size: 224, crop: 0.875, …}}")
+    return fields
 
 
 class ModelCard(BaseModel):
@@ -110,6 +124,8 @@ class Model:
         identity: the JSON facts that can change its outputs apart from the weights: loader, architecture, options.
         weights: the checkpoint file, whose content hash identifies the weights; None when they exist only in memory
             (random initialisation, a hub), in which case the loaded state is hashed.
+        fetch: downloads what `load` reads, unless it is there, and gives where it is; None when nothing needs fetching.
+            Its argument is told of what is transferred, never of what was there. Raises `HarnessError`.
     """
 
     name: str
@@ -118,6 +134,7 @@ class Model:
     preprocess: Preprocess
     identity: Mapping[str, Any] = field(default_factory=dict)
     weights: Path | None = None
+    fetch: Callable[[Progress], Path] | None = None
 
     def named(self, name: str) -> Model:
         """The same model under another name."""

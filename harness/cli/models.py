@@ -1,12 +1,20 @@
-"""``harness models``: list models, and load one to see that it works."""
+"""``harness models``: list models, fetch what they need, load one to see that it works, convert one."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import typer
 
-from harness.cli.common import make_host, print_table
+from harness.cli.common import human_size, make_console, make_host, print_table
 
-app = typer.Typer(help="List and verify models.", no_args_is_help=True, rich_markup_mode=None)
+if TYPE_CHECKING:
+    from harness.plugins import Host
+
+app = typer.Typer(help="List, fetch, verify and convert models.", no_args_is_help=True, rich_markup_mode=None)
+
+NAMES = typer.Argument(help="Models or URIs; patterns such as 'resnet50-*' of the catalogue.")
 
 
 @app.command("list")
@@ -16,20 +24,82 @@ def list_(context: typer.Context) -> None:
 
 
 @app.command()
-def verify(context: typer.Context, names: list[str] = typer.Argument(help="Models or URIs.")) -> None:
-    """Load models strictly and embed one blank image; prints parameters, dimension and layers."""
+def fetch(
+    context: typer.Context,
+    names: list[str] = typer.Argument(None, help="Models or URIs; patterns such as 'resnet50-*' of the catalogue."),
+    every: bool = typer.Option(False, "--all", help="Every model of the catalogue."),
+) -> None:
+    """Download the weights that models need and this machine lacks; exit status 1 if some could not be had."""
+    from harness.cli.downloads import Downloads
+    from harness.errors import HarnessError, naming
+    from harness.lookup import find_model, match_models
+
+    if bool(names) == every:
+        raise HarnessError("models fetch: name the models, or give --all for every one of the catalogue")
+    host, failed = make_host(context), 0
+    with Downloads(make_console()) as downloads:
+        for name in match_models(host, tuple(names or "*")):
+            try:
+                model = find_model(host, name)
+                if model.fetch is None:
+                    downloads.say(f"{name}: nothing to fetch")
+                    continue
+                with naming(f"model {name!r}"):
+                    path = model.fetch(downloads.of(name))
+            except HarnessError as error:
+                failed += 1
+                downloads.say(f"{name}: failed: {error}")
+                continue
+            size = f" ({human_size(path.stat().st_size)})" if path.is_file() else ""
+            downloads.say(f"{name}: {'fetched to' if name in downloads.transferred else 'already at'} {path}{size}")
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def verify(context: typer.Context, names: list[str] = NAMES) -> None:
+    """Load models strictly and embed one blank image; exit status 1 if one fails.
+
+    Prints parameters, dimension and layers.
+    """
+    from harness.errors import HarnessError, naming
+    from harness.lookup import match_models
+
+    host, rows, failures = make_host(context), [], []
+    for name in match_models(host, tuple(names)):
+        try:
+            with naming(f"model {name!r}"):
+                rows.append(_verified(host, name))
+        except HarnessError as error:
+            failures.append(f"{name}: failed: {error}")
+    if rows:
+        print_table(("model", "parameters", "dimension", "input", "layers"), rows)
+    for line in failures:
+        print(line)
+    raise typer.Exit(1 if failures else 0)
+
+
+def _verified(host: Host, name: str) -> tuple[Any, ...]:
     import torch
 
     from harness.encoder import EMBEDDING
     from harness.lookup import find_model
 
-    host, rows = make_host(context), []
-    for name in names:
-        model = find_model(host, name)
-        encoder = model.load().eval()
-        side = model.preprocess.size
-        with torch.inference_mode():
-            embedding = encoder(torch.zeros(1, 3, side, side, dtype=torch.uint8))[EMBEDDING]
-        parameters = sum(p.numel() for p in encoder.parameters())
-        rows.append((name, f"{parameters / 1e6:.2f} M", embedding.shape[1], f"{side} px", " ".join(encoder.layers)))
-    print_table(("model", "parameters", "dimension", "input", "layers"), rows)
+    model = find_model(host, name)
+    encoder = model.load().eval()
+    side = model.preprocess.size
+    with torch.inference_mode():
+        embedding = encoder(torch.zeros(1, 3, side, side, dtype=torch.uint8))[EMBEDDING]
+    parameters = sum(p.numel() for p in encoder.parameters())
+    return name, f"{parameters / 1e6:.2f} M", embedding.shape[1], f"{side} px", " ".join(encoder.layers)
+
+
+@app.command()
+def convert(
+    context: typer.Context,
+    name: str = typer.Argument(help="A model or URI."),
+    out: Path = typer.Argument(help="The file to write, ending in .safetensors."),
+) -> None:
+    """Write a model's backbone as plain safetensors, and print the URI that loads it from there."""
+    from harness.convert import convert as converted
+
+    print(converted(make_host(context), name, out))

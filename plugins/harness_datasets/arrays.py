@@ -21,7 +21,8 @@ class Arrays(Dataset):
     """An .npz file with ``x_train, y_train, x_test, y_test``, and, if wanted, ``x_val, y_val`` and ``classes``.
 
     Images are uint8 (N, H, W, 3), (N, H, W, 1) or (N, H, W); targets integers (N,), (N, C) of 0 and 1 for a multi-label
-    set, or floats (N,) or (N, T) for a continuous one. Images that `np.savez` wrote uncompressed stay on disk. Object arrays, being pickles, are refused.
+    set, or floats (N,) or (N, T) for a continuous one. Images that `np.savez` wrote uncompressed stay on disk. Object
+    arrays, being pickles, are refused.
     """
 
     def __init__(self, path: str) -> None:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import ast
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 from harness.errors import HarnessError, nearest, one_line
 from harness.models import Model, ModelCard, Preprocess, preprocess_of
 from harness_models.cards import NO_CARD, completed
-from harness_models.sources import checkpoint_folder
+from harness_models.sources import checkpoint_folder, from_hugging_face
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from harness.encoder import Encoder, FeatureMap
+    from harness.fetch import Progress
     from harness_models.backbones import Backbone
+
+
+WEIGHTS = "model.safetensors"
 
 
 def model(
@@ -46,6 +52,7 @@ def model(
         load=partial(load, source, bool(pretrained), seed, stated),
         preprocess=stated,
         identity=facts if pretrained else {**facts, "seed": seed},
+        fetch=partial(fetch, source) if pretrained else None,
     )
 
 
@@ -66,10 +73,21 @@ def load(source: str, pretrained: bool, seed: int, preprocess: Preprocess) -> En
     return _backbone(module, preprocess.size).encoder(preprocess)
 
 
-def backbone(name: str) -> Backbone:
-    """The headless network, for a checkpoint to fill."""
+def backbone(arch: str) -> Backbone:
+    """The headless network, for a checkpoint to fill: ``NAME[?OPTION=VALUE&...]`` with options of timm's model."""
+    name, _, query = arch.partition("?")
+    options = {key: _literal(value) for key, value in parse_qsl(query)}
     config = _config(name)
-    return _backbone(_create(name, num_classes=0), config.input_size[-1])
+    size = options.get("img_size", config.input_size[-1])
+    return _backbone(_create(name, num_classes=0, **options), size)
+
+
+def _literal(value: str) -> Any:
+    """Python's number, truth value or None that a text spells, else the text."""
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
 
 
 def own_preprocess(name: str) -> Preprocess:
@@ -110,19 +128,37 @@ def _create(name: str, **options: Any) -> Any:
 
 
 def _weights(name: str, config: Any) -> Path:
-    """The file of timm's weights, in the checkpoint folder or the Hugging Face cache. Raises `HarnessError` without."""
+    """The file of timm's weights. Raises `HarnessError` where it is not on this machine."""
+    if (found := _found(name, config)) is not None:
+        return found
+    raise HarnessError(
+        f"the weights of timm:{name} are not on this machine: 'harness models fetch' gets them, or put them at "
+        f"{_own(name)}; pretrained=0 gives random weights, ckpt: takes any file"
+    )
+
+
+def _own(name: str) -> Path:
+    return checkpoint_folder() / f"{name}.safetensors"
+
+
+def _found(name: str, config: Any) -> Path | None:
+    """The file of timm's weights in the checkpoint folder or the Hugging Face cache."""
     from huggingface_hub import try_to_load_from_cache
 
-    fetched = checkpoint_folder() / f"{name}.safetensors"
-    if fetched.is_file():
-        return fetched
-    cached = try_to_load_from_cache(config.hf_hub_id, "model.safetensors") if config.hf_hub_id else None
-    if isinstance(cached, str):
-        return Path(cached)
-    raise HarnessError(
-        f"the weights of timm:{name} are not on this machine: run 'hf download {config.hf_hub_id} model.safetensors', "
-        f"or put them at {fetched}; pretrained=0 gives random weights, ckpt: takes any file"
-    )
+    if _own(name).is_file():
+        return _own(name)
+    cached = try_to_load_from_cache(config.hf_hub_id, WEIGHTS) if config.hf_hub_id else None
+    return Path(cached) if isinstance(cached, str) else None
+
+
+def fetch(source: str, progress: Progress) -> Path:
+    """timm's weights, from where timm has them on the Hugging Face hub. Raises `HarnessError` without."""
+    config = _config(source)
+    if (found := _found(source, config)) is not None:
+        return found
+    if not config.hf_hub_id:
+        raise HarnessError(f"timm has no weights of {source} to fetch: pretrained=0 gives random ones")
+    return from_hugging_face(config.hf_hub_id, [WEIGHTS], _own(source), progress) / WEIGHTS
 
 
 def _backbone(module: Any, size: int) -> Backbone:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from harness.encoder import Encoder
+    from harness.fetch import Progress
     from harness_models.backbones import Backbone
 
 
@@ -44,6 +46,7 @@ def model(
         load=partial(load, source, bool(pretrained), seed, stated),
         preprocess=stated,
         identity=facts if pretrained else {**facts, "seed": seed},
+        fetch=partial(fetch, source) if pretrained else None,
     )
 
 
@@ -57,6 +60,16 @@ def load(source: str, pretrained: bool, seed: int, preprocess: Preprocess) -> En
     if path is not None:
         load_strictly(made.module, path, FORMATS["torchvision"])
     return made.encoder(preprocess)
+
+
+def fetch(source: str, progress: Progress) -> Path:
+    """The weights' file; its name carries the first digits of its SHA-256."""
+    from harness.fetch import fetch as download
+
+    url = _weights(source).url
+    found = _in_torchs_folder(url)
+    digest = re.search(r"-([0-9a-f]{8,})\.pth$", url)
+    return found if found.is_file() else download(url, locate(url), digest[1] if digest else "", progress=progress)
 
 
 def own_preprocess(source: str) -> Preprocess:
@@ -118,7 +131,11 @@ def _weights(source: str) -> Any:
 
 def _file(url: str) -> Path:
     """The weights' file, in torch's own folder of downloads or the checkpoint folder."""
+    own = _in_torchs_folder(url)
+    return own if own.is_file() else fetched(url)
+
+
+def _in_torchs_folder(url: str) -> Path:
     import torch
 
-    own = Path(torch.hub.get_dir(), "checkpoints", locate(url).name)
-    return own if own.is_file() else fetched(url)
+    return Path(torch.hub.get_dir(), "checkpoints", locate(url).name)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pickle
 import pickletools
 import re
+import threading
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,24 +19,32 @@ from torch import Tensor, nn
 
 from harness.errors import HarnessError, one_line
 from harness.identity import file_digest
-from harness_models.formats import Format
+from harness_models.formats import FORMATS, Format
+from harness_models.pickles import SAFE, read_arrays
 
-PICKLES = (".pth", ".pt", ".tar", ".bin", ".ckpt")
+PICKLES = (".pth", ".pt", ".tar", ".bin", ".ckpt", ".torch")
+ARRAYS = ".pkl"  # a pickle of arrays that torch did not write
 SHOWN = 4  # keys named in a message
+PREFIX = 8  # digits of a digest that PyTorch puts into the name of a file, ``resnet50-0676ba61.pth``
+_reading = threading.Lock()  # torch's list of what a pickle may name is one for all threads
 
 
 def read(path: Path) -> dict[str, Any]:
     """The content of a checkpoint file, on the CPU.
 
     Raises `HarnessError` for a file that is truncated, no checkpoint, or a pickle that holds more than tensors and
-    plain values: torch reads it with ``weights_only=True``, which executes nothing.
+    plain values: torch reads it with ``weights_only=True``, which executes nothing. The options of the training run
+    that many files carry (an ``argparse.Namespace``, numpy scalars) are read as inert stand-ins.
     """
+    if path.suffix == ARRAYS:
+        return read_arrays(path)
     if path.suffix != ".safetensors" and path.suffix not in PICKLES:
-        raise HarnessError(f"{path}: not a checkpoint: expected .safetensors, or {', '.join(PICKLES)}")
+        raise HarnessError(f"{path}: not a checkpoint: expected .safetensors, or {', '.join((*PICKLES, ARRAYS))}")
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        with warnings.catch_warnings(action="ignore"):  # what torch thinks of an old pickle; the error says it better
+        # What torch thinks of an old pickle is ignored; the error says it better.
+        with _reading, warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(SAFE):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except SafetensorError as error:
         raise HarnessError(f"{path}: truncated, or no safetensors file: {one_line(error)}") from error
@@ -50,7 +59,7 @@ def read(path: Path) -> dict[str, Any]:
                 "convert it to safetensors"
             ) from error
         raise HarnessError(f"{path}: truncated, or no checkpoint that torch can read") from error
-    except (RuntimeError, EOFError, OSError) as error:
+    except (RuntimeError, EOFError, OSError, ValueError, TypeError) as error:
         raise HarnessError(f"{path}: cannot be read as a checkpoint: {one_line(error)[:200]}") from error
     if not isinstance(content, dict):
         raise HarnessError(f"{path}: holds a {type(content).__name__}, not a dictionary of weights")
@@ -67,35 +76,68 @@ def _holds_objects(path: Path) -> bool:
 
 
 def check_digest(path: Path, sha256: str) -> None:
-    """Raise `HarnessError` unless the file has the declared digest; an empty one declares nothing."""
-    if sha256 and (found := file_digest(path)) != sha256.lower():
+    """Raise `HarnessError` unless the file has the declared digest; an empty one declares nothing.
+
+    The first `PREFIX` digits or more stand for the whole, as in the names of PyTorch's files. So few tell a truncated
+    or a wrong file, not a forged one.
+    """
+    if sha256 and (not (found := file_digest(path)).startswith(sha256.lower()) or len(sha256) < PREFIX):
         raise HarnessError(f"{path}: its SHA-256 is {found}, not {sha256} as declared: fetch it again")
 
 
 def load_strictly(module: nn.Module, path: Path, layout: Format) -> None:
     """Load a checkpoint into `module`, each weight cast to the module's dtype.
 
-    Raises `HarnessError` that counts and names the keys when any is missing, unexpected or of another shape.
+    Raises `HarnessError` that counts and names the keys when any is missing, unexpected or of another shape, and
+    names a format that would fit.
     """
-    wanted = module.state_dict()
+    wanted, content = module.state_dict(), read(path)
     try:
-        found = layout.weights(read(path))
+        found = _backbone_weights(content, layout, wanted)
     except HarnessError as error:
-        raise HarnessError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
-    found = {key: value for key, value in found.items() if key in wanted or not key.startswith(layout.drop)}
-    faults = [
-        # Files of before torch 0.4.1 lack this counter, which no output depends on.
-        _listed("missing", [key for key in wanted.keys() - found if not key.endswith("num_batches_tracked")]),
-        _listed("unexpected", found.keys() - wanted),
-        _listed("of another shape", [key for key in wanted.keys() & found if not _fits(found[key], wanted[key])]),
-    ]
-    if any(faults):
-        raise HarnessError(f"{path} does not fit the {type(module).__name__}: {'; '.join(filter(None, faults))}")
+        raise HarnessError(f"{path}: {error}") from error
+    if faults := _faults(found, wanted):
+        fitting = _fitting(content, wanted)
+        advice = f"; it fits as format {' or '.join(fitting)}" if fitting else ""
+        raise HarnessError(f"{path} does not fit the {type(module).__name__}: {'; '.join(faults)}{advice}")
     module.load_state_dict(found, strict=False)
 
 
-def _fits(value: Any, wanted: Tensor) -> bool:
-    return isinstance(value, Tensor) and value.shape == wanted.shape
+def _backbone_weights(content: Mapping[str, Any], layout: Format, wanted: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The weights under the backbone's keys, without the heads that the format declares."""
+    found = layout.weights(content)
+    return {key: value for key, value in found.items() if key in wanted or not key.startswith(layout.drop)}
+
+
+def _faults(found: Mapping[str, Any], wanted: Mapping[str, Tensor]) -> list[str]:
+    """What keeps the weights from being loaded; nothing when they fit."""
+    shapes = {
+        f"{key} {_shape(found[key])}, not {_shape(wanted[key])}"
+        for key in wanted.keys() & found.keys()
+        if not isinstance(found[key], Tensor) or found[key].shape != wanted[key].shape
+    }
+    # Files of before torch 0.4.1 lack the counter num_batches_tracked, which no output depends on.
+    missing = [key for key in wanted.keys() - found.keys() if not key.endswith("num_batches_tracked")]
+    unexpected = found.keys() - wanted.keys()
+    faults = _listed("missing", missing), _listed("unexpected", unexpected), _listed("of another shape", shapes)
+    return [fault for fault in faults if fault]
+
+
+def _fitting(content: Mapping[str, Any], wanted: Mapping[str, Tensor]) -> list[str]:
+    """The formats under which the content would load."""
+    names = []
+    for name, layout in FORMATS.items():
+        try:
+            if not _faults(_backbone_weights(content, layout, wanted), wanted):
+                names.append(name)
+        except HarnessError:  # two keys become one
+            continue
+    return names
+
+
+def _shape(value: Any) -> str:
+    """``64x3x7x7``, or the type of what is no tensor."""
+    return "x".join(map(str, value.shape)) or "scalar" if isinstance(value, Tensor) else type(value).__name__
 
 
 def _listed(what: str, keys: Collection[str]) -> str:

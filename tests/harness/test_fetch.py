@@ -87,6 +87,8 @@ def test_a_server_that_cannot_resume_is_asked_for_all(server: Server, tmp_path: 
     server.ranges = ranges
     (tmp_path / "file.bin.part").write_bytes(CONTENT[:1000])
     assert fetch(server.url(), tmp_path / "file.bin", SHA256).read_bytes() == CONTENT
+    server.cuts = [1000]
+    assert fetch(server.url(), tmp_path / "b.bin").read_bytes() == CONTENT
 
 
 def test_a_part_without_digest_or_tag_is_not_trusted(server: Server, tmp_path: Path) -> None:
@@ -149,6 +151,7 @@ def test_no_connection_says_where_the_file_must_go(tmp_path: Path) -> None:
         url = server.url()
     with pytest.raises(HarnessError, match=r"refused.*offline, fetch it elsewhere and put it at .*file\.bin"):
         fetch(url, tmp_path / "file.bin")
+    assert left(tmp_path / "file.bin") == []
 
 
 def test_silence_is_not_waited_for(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

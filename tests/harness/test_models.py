@@ -28,12 +28,15 @@ def test_preprocess_from_a_name_fields_or_itself() -> None:
     assert preprocess_of("clip") == PRESETS["clip"]
     assert preprocess_of({"size": 96}) == PRESETS["imagenet"].model_copy(update={"size": 96})
     assert preprocess_of({"base": "cifar", "crop": 0.5}).size == 32
+    assert preprocess_of("{base: clip, size: 96}") == PRESETS["clip"].model_copy(update={"size": 96})
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
         ("imagnet", "no preprocess preset named 'imagnet'; did you mean 'imagenet'?"),
+        ("{size: 96", "cannot read the preprocess '{size: 96': expected {size: 224"),
+        ("{sise: 3}", "preprocess sise: Extra inputs"),
         ({"base": "clipp"}, "did you mean 'clip'?"),
         ({"sise": 3}, "preprocess sise: Extra inputs are not permitted; did you mean 'size'?"),
         ({"size": 1}, "preprocess size"),

@@ -71,6 +71,35 @@ def test_an_unfetched_url_is_told_when_loading(checkpoints: Path) -> None:
         made.load()
 
 
+def test_a_file_that_no_url_gives_is_explained(checkpoints: Path) -> None:
+    made = model("converted.safetensors", arch="tiny", obtain="convert it and save it there")
+    assert made.card.model_extra == {"obtain": "convert it and save it there"}
+    with pytest.raises(
+        HarnessError, match=r"converted\.safetensors is not on this machine: convert it and save it there$"
+    ):
+        made.load()
+    save_file(build("tiny").module.state_dict(), checkpoints / "converted.safetensors")
+    assert model("converted.safetensors", arch="tiny", obtain="convert it").load().layers[-1] == "embedding"
+
+
+def test_a_url_may_have_a_file_of_another_name(checkpoints: Path) -> None:
+    """Since two methods both publish a resnet50.pth."""
+    made = model("https://example.org/net.safetensors", arch="tiny", file="mine.safetensors")
+    with pytest.raises(HarnessError, match=r"example\.org/net\.safetensors is not .*: fetch it to .*mine\.safetensors"):
+        made.load()
+    save_file(build("tiny").module.state_dict(), checkpoints / "mine.safetensors")
+    assert made.load().layers[-1] == "embedding"
+
+
+def test_an_architecture_takes_timms_options(tmp_path: Path) -> None:
+    arch = "timm:vit_tiny_patch16_224?num_heads=4&depth=2&global_pool=avg"
+    module = build(arch).module
+    assert [block.attn.num_heads for block in module.blocks] == [4, 4]
+    assert module.global_pool == "avg"
+    with pytest.raises(HarnessError, match=r"cannot be built: .*num_haeds"):
+        build("timm:vit_tiny_patch16_224?num_haeds=4")
+
+
 def test_a_fetched_url_loads(checkpoints: Path) -> None:
     backbone = build("tiny").module
     save_file(backbone.state_dict(), checkpoints / "net.safetensors")

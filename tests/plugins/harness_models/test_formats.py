@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import torch
 
 from harness.errors import HarnessError
-from harness_models.formats import FORMATS, Format, format_of
+from harness_models.formats import FORMATS, TRANSFORMS, Format, format_of
 
 
 def test_moco_keeps_the_query_encoder() -> None:
@@ -49,3 +52,32 @@ def test_unknown_names_suggest_the_nearest() -> None:
         format_of("mocov2")
     with pytest.raises(HarnessError, match=r"format unwrapp: .*did you mean 'unwrap'"):
         format_of({"unwrapp": ["state_dict"]})
+
+
+def test_joined_parts_are_flattened_and_transformed() -> None:
+    layout = Format(join=("params", "state"), rename={"/w$": ".weight"}, transforms={r"conv\.weight": "hwio-to-oihw"})
+    kernel = torch.rand(3, 5, 2, 4)
+    found = layout.weights({"params": {"conv": {"w": kernel}}, "state": {"bn": {"ema": {"mean": 1}}}, "step": 3})
+    assert found["bn/ema/mean"] == 1
+    assert found.keys() == {"conv.weight", "bn/ema/mean"}
+    assert torch.equal(found["conv.weight"], kernel.permute(3, 2, 0, 1))
+
+
+@pytest.mark.parametrize("value", [None, 3, torch.ones(2)])
+def test_a_transform_that_does_not_fit_names_the_key(value: object) -> None:
+    with pytest.raises(HarnessError, match="transform hwio-to-oihw does not fit 'w'"):
+        Format(transforms={"w": "hwio-to-oihw"}).weights({"w": value})
+
+
+def test_bad_fields_are_told() -> None:
+    with pytest.raises(HarnessError, match=r"format transforms: .*no transform 'flaten'; did you mean 'flatten'"):
+        format_of({"transforms": {"w": "flaten"}})
+    with pytest.raises(HarnessError, match=r"format rename: .*'\(' is no regular expression"):
+        format_of({"rename": {"(": ""}})
+
+
+def test_the_documentation_names_every_format_and_transform() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "models.md").read_text(encoding="utf-8")
+    assert not [
+        name for name in (*FORMATS, *TRANSFORMS, *Format.model_fields) if f"`{name}`" not in text and name != "summary"
+    ]

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
+from files_server import serving
 
 from harness.errors import HarnessError
-from harness_models.sources import checkpoint_folder, fetched, locate
+from harness_models.sources import checkpoint_folder, fetched, fetcher, from_hugging_face, locate
 
 URL = "https://example.org/a/my%20net.pth?download=1"
 
@@ -29,3 +31,49 @@ def test_an_unfetched_url_says_where_to_put_the_file(checkpoints: Path) -> None:
 def test_a_path_must_exist(tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match=r"no checkpoint file .*absent"):
         locate(str(tmp_path / "absent.pth"))
+
+
+def test_what_is_a_file_is_never_fetched(tmp_path: Path) -> None:
+    assert fetcher(str(tmp_path / "a.pth"), tmp_path / "a.pth") is None
+
+
+def test_a_url_is_fetched_to_its_place(checkpoints: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HARNESS_OFFLINE", raising=False)
+    content = b"weights" * 100
+    with serving() as server:
+        server.files["/a/net.pth"] = content
+        url = server.url("/a/net.pth?download=1")
+        told: list[int] = []
+        get = fetcher(url, locate(url), hashlib.sha256(content).hexdigest()[:8])
+        assert get(lambda done, total: told.append(done)) == fetched(url) == checkpoints / "net.pth"
+        assert told == [len(content)]
+        with pytest.raises(HarnessError, match="not 00000000 as declared"):
+            fetcher(url, checkpoints / "other.pth", "0" * 8)(lambda done, total: None)
+
+
+@pytest.mark.parametrize("source", ["BYOL.pkl", "https://example.org/behind-a-page"])
+def test_what_no_url_gives_says_how_to_obtain_it(checkpoints: Path, source: str) -> None:
+    get = fetcher(source, checkpoints / "net.pth", obtain="convert it with such a tool")
+    with pytest.raises(HarnessError, match=r"cannot be fetched to .*net\.pth by itself: convert it with such a tool"):
+        get(lambda done, total: None)
+    (checkpoints / "net.pth").touch()
+    assert get(lambda done, total: pytest.fail("it is there")) == checkpoints / "net.pth"
+
+
+def test_hugging_faces_library_fetches_from_its_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str | None, list[str]]] = []
+
+    def download(repository: str, revision: str | None, allow_patterns: list[str]) -> str:
+        asked.append((repository, revision, allow_patterns))
+        if repository == "no/such":
+            raise OSError("404: no such repository")
+        (tmp_path / "a").write_bytes(b"123")
+        return str(tmp_path)
+
+    monkeypatch.delenv("HARNESS_OFFLINE", raising=False)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    told: list[tuple[int, int | None]] = []
+    found = from_hugging_face("who/net", ("a", "b*"), Path("instead"), lambda *at: told.append(at), "v1")
+    assert (found, asked, told) == (tmp_path, [("who/net", "v1", ["a", "b*"])], [(3, 3)])
+    with pytest.raises(HarnessError, match=r"cannot fetch no/such from .* hub \(or put it at instead\): OSError: 404"):
+        from_hugging_face("no/such", ("a",), Path("instead"), lambda *at: None)

@@ -95,6 +95,17 @@ def test_the_digest_is_checked(tmp_path: Path) -> None:
         check_digest(path, "00ff")
 
 
+def test_the_first_digits_of_a_digest_stand_for_it(tmp_path: Path) -> None:
+    """As in the names of PyTorch's files."""
+    path = tmp_path / "a.safetensors"
+    save_file({"w": torch.ones(2)}, path)
+    digest = file_digest(path)
+    check_digest(path, digest[:8])
+    for wrong in (digest[:7], digest[1:9], digest + "0"):
+        with pytest.raises(HarnessError, match="its SHA-256 is"):
+            check_digest(path, wrong)
+
+
 def test_weights_arrive_in_the_modules_dtype(tmp_path: Path) -> None:
     source, target = small(), small()
     half = {k: v.half() if v.is_floating_point() else v for k, v in source.state_dict().items()}
@@ -114,7 +125,7 @@ def test_every_fault_is_counted_and_named(tmp_path: Path) -> None:
     message = str(caught.value)
     assert "2 keys missing (0.bias, 1.running_var)" in message
     assert "9 keys unexpected (extra0, extra1, extra2, extra3, …)" in message
-    assert "1 keys of another shape (0.weight)" in message
+    assert "1 keys of another shape (0.weight 4x3x5x5, not 4x3x3x3)" in message
 
 
 def test_a_failed_load_changes_nothing(tmp_path: Path) -> None:
