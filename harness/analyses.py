@@ -11,24 +11,32 @@ if TYPE_CHECKING:
     from harness.board import Board
 
 Rows = list[dict[str, Any]]
+Figures = dict[str, str]
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """A named function of a board that returns rows of plain values."""
+    """A named function of a board that returns rows of plain values, and maybe another that draws them.
+
+    Attributes:
+        figures: gives SVG texts by name; None for an analysis without pictures.
+    """
 
     name: str
     compute: Callable[[Board], Rows]
     __doc__: str | None = None
+    figures: Callable[[Board], Figures] | None = None
 
     def __call__(self, board: Board) -> Rows:
         return self.compute(board)
 
 
-def analysis(name: str) -> Callable[[Callable[[Board], Rows]], Analysis]:
-    """Declare an analysis: ``@analysis("spread")`` on a function of a `Board` that returns rows."""
+def analysis(
+    name: str, *, figures: Callable[[Board], Figures] | None = None
+) -> Callable[[Callable[[Board], Rows]], Analysis]:
+    """Declare an analysis: ``@analysis("spread")`` on a function of a `Board` that returns rows; see `Analysis`."""
 
     def decorate(compute: Callable[[Board], Rows]) -> Analysis:
-        return Analysis(name, compute, inspect.getdoc(compute))
+        return Analysis(name, compute, inspect.getdoc(compute), figures)
 
     return decorate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from harness.board import Board
+
+
+Kind = Literal["both", "measured", "reported"]
 
 
 @lru_cache(maxsize=1)
@@ -73,22 +77,35 @@ def leaderboard(
     columns: Literal["primary", "all"] = "primary",
     plan: Plan | None = None,
     keys: Mapping[Cell, str] | None = None,
+    kind: Kind = "both",
+    tasks: Sequence[str] = (),
 ) -> Board:
     """The board of one or several run folders.
 
     Args:
+        kind: shows only what was measured, or only what was reported.
+        tasks: shows only these, with ``*`` for anything: ``linear*@cifar10``.
         plan: shows exactly its cells, the missing ones included.
         keys: shows only the records of these keys: ``run(...).keys`` for those of one run.
 
-    Raises `HarnessError` for a folder that holds no records.
+    Raises `HarnessError` for a folder that holds no records, or none of this kind and these tasks.
     """
     from harness.board import build
     from harness.index import Index
 
+    wanted = [task.replace("[", "[[]") for task in tasks]  # a bracket is part of a task's name here
     for folder in runs:
         if not (Path(folder) / "records").is_dir():
             raise HarnessError(f"{folder} holds no records/: give a folder that 'harness run --out' wrote")
-    records = [record for folder in runs for record in Index(Path(folder) / "records").records()]
+    records = [
+        r
+        for folder in runs
+        for r in Index(Path(folder) / "records").records()
+        if kind in ("both", r.kind) and (not wanted or any(fnmatchcase(r.task, task) for task in wanted))
+    ]
+    if not records and (tasks or kind != "both"):
+        sought = " of ".join(filter(None, ("no records" if kind == "both" else f"no {kind} records", ", ".join(tasks))))
+        raise HarnessError(f"{sought} in {', '.join(map(str, runs))}")
     title = plan.suite.name if plan is not None else ", ".join(Path(folder).resolve().name for folder in runs)
     return build(records, columns=columns, plan=plan, keys=keys, title=title)
 

@@ -91,7 +91,8 @@ class Registry:
         key = scheme[0] if scheme and name not in self._entries else name
         if key not in self._entries:
             known = self.names()
-            what = f"no {self.kind} scheme {key!r}" if scheme else f"no {self.kind} named {name!r}"
+            kind = {"reported": "published figures"}.get(self.kind, self.kind)
+            what = f"no {kind} scheme {key!r}" if scheme else f"no {kind} named {name!r}"
             command = f"harness list {plural(self.kind)}"
             raise HarnessError(f"{what}{nearest(key, known)} ({command!r} shows all {len(known)})")
         if len(self._entries[key]) > 1:

@@ -7,7 +7,22 @@ import sys
 
 import typer
 
-from harness.cli import analyze, check, data, doctor, index, leaderboard, listing, models, new, plan, plugins, run, show
+from harness.cli import (
+    analyze,
+    check,
+    data,
+    doctor,
+    import_reported,
+    index,
+    leaderboard,
+    listing,
+    models,
+    new,
+    plan,
+    plugins,
+    run,
+    show,
+)
 from harness.cli.common import Globals
 from harness.errors import HarnessError
 
@@ -48,6 +63,7 @@ app.command("list")(listing.list_)
 app.command("show")(show.show)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("analyze")(analyze.analyze)
+app.command("import-reported")(import_reported.import_reported)
 app.command("index")(index.index)
 app.command("plugins")(plugins.plugins)
 app.command("doctor")(doctor.doctor)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import typer
 
-from harness.cli.common import make_console
+from harness.cli.common import make_console, split_names
+
+if TYPE_CHECKING:
+    from harness import api
 
 
 def leaderboard(
     runs: list[Path] = typer.Argument(help="Run folders; several are merged."),
     columns: str = typer.Option("primary", help="primary: one metric a task; all: every metric."),
+    kind: str = typer.Option("both", help="both: measured and reported scores; or one of these words."),
+    tasks: list[str] = typer.Option(None, help="Only these tasks; * stands for anything: 'linear*@cifar10'."),
     format: str = typer.Option("terminal", help="terminal, text, markdown, csv, json, latex or html."),
 ) -> None:
     """Rank the models of finished records."""
@@ -20,9 +26,16 @@ def leaderboard(
     from harness.errors import HarnessError
     from harness.index import Index
 
-    if columns not in ("primary", "all"):
-        raise HarnessError(f"--columns {columns!r}: one of primary, all")
-    board = api.leaderboard(*runs, columns="all" if columns == "all" else "primary")
+    choices = {"columns": (columns, ("primary", "all")), "kind": (kind, ("both", "measured", "reported"))}
+    for option, (given, known) in choices.items():
+        if given not in known:
+            raise HarnessError(f"--{option} {given!r}: one of {', '.join(known)}")
+    board = api.leaderboard(
+        *runs,
+        columns="all" if columns == "all" else "primary",
+        kind=cast("api.Kind", kind),
+        tasks=split_names(tasks) or (),
+    )
     for folder in runs:
         for _, reason in Index(folder / "records").sync().unreadable:
             typer.echo(f"warning: {reason}", err=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import cached_property
 from typing import Any
+from xml.etree import ElementTree
 
 from harness.analyses import Analysis, Rows
 from harness.board import Board, build
@@ -16,21 +17,25 @@ PARADIGMS = ("contrastive", "clustering", "supervised")
 
 
 def board(models: int = 6) -> Board:
-    """Models of three paradigms on two datasets with two metrics; every model a little better than the one before."""
+    """Models of three paradigms, every one a little better than the one before.
+
+    Two metrics on two datasets of one collection, of which the first is near ImageNet; each model's card has its top-1.
+    """
     metrics: list[dict[str, Any]] = [
         {"name": "top1", "version": 1, "unit": "%", "bounds": [0, 100], "higher_is_better": True},
         {"name": "nll", "version": 1, "unit": "", "bounds": [0, None], "higher_is_better": False},
     ]
     records = []
     for at in range(models):
-        card = {"name": f"model-{at}", "paradigm": PARADIGMS[at % 3], "reported": {"imagenet-1k top1": 60.0 + at}}
+        card = {"name": f"model-{at}", "paradigm": PARADIGMS[at % 3], "reported": {"imagenet_top1": 60.0 + at}}
         for offset, dataset in enumerate(("first", "second")):
+            about = {"domain": dataset, "near": offset == 0, "collection": "synthetic", "kind": "single-label"}
             value = 50.0 + 4 * at + 7 * offset + (at * 5 + offset * 3) % 7
             for metric, score in zip(metrics, (value, 3 - value / 50), strict=True):
                 scores = (ScoreData(value=score, low=score - 0.5, high=score + 0.5, n=500),)
                 records.append(
                     Record(status="done", model=f"model-{at}", task=f"linear@{dataset}", metric=metric, scores=scores,
-                           primary=metric["name"] == "top1", card=card, finished=1.7e9)
+                           primary=metric["name"] == "top1", card=card, dataset=about, finished=1.7e9)
                 )  # fmt: skip
     return build(records, columns="all")
 
@@ -88,12 +93,31 @@ def deterministic(reading: Reading) -> None:
         raise Fault("the same board gave other rows the second time: seed what is random")
 
 
+@KIT.check("figures", "declared")
+def figures(reading: Reading) -> None:
+    """Figures, where it draws any, are SVG texts by name, and the same for the same board."""
+    draw = reading.analysis.figures
+    if draw is None:
+        return
+    drawn = draw(board())
+    for name, svg in drawn.items():
+        try:
+            root = ElementTree.fromstring(svg)
+        except (ElementTree.ParseError, TypeError) as error:
+            raise Fault(f"the figure {name!r} is no XML: {error}") from error
+        if root.tag != "{http://www.w3.org/2000/svg}svg":
+            raise Fault(f"the figure {name!r} is <{root.tag}>, no SVG with its namespace")
+    if draw(board()) != drawn:
+        raise Fault("the same board gave other figures the second time: seed what is random")
+
+
 @KIT.check("small boards", "rows of plain values")
 def small_boards(reading: Reading) -> None:
-    """A board of one model, or of none, gives rows or one clear line."""
+    """A board of one model, or of none, gives rows or one clear line, and so do its figures."""
     for models in (1, 0):
         try:
             reading.analysis(board(models))
+            (reading.analysis.figures or reading.analysis)(board(models))
         except HarnessError:
             continue
         except Exception as error:  # whatever else an analysis raises is the fault looked for

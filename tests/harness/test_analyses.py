@@ -19,3 +19,19 @@ def test_an_analysis_is_a_named_function_of_a_board() -> None:
     assert spread.name == "spread"
     assert spread.__doc__ == "How far apart the models are.\n\nIn points."
     assert spread([3, 1, 2]) == [{"range": 2}]
+
+
+def test_an_analysis_may_draw() -> None:
+    @analysis("plain")
+    def plain(board: Any) -> list[dict[str, Any]]:
+        """Nothing to see."""
+        return []
+
+    @analysis("drawn", figures=lambda board: {"all": f"<svg>{board}</svg>"})
+    def drawn(board: Any) -> list[dict[str, Any]]:
+        """Something to see."""
+        return []
+
+    assert plain.figures is None
+    assert drawn.figures is not None
+    assert drawn.figures(3) == {"all": "<svg>3</svg>"}  # type: ignore[arg-type]

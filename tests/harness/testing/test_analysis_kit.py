@@ -49,5 +49,20 @@ def test_small_boards() -> None:
     assert "a board of 0 models raised IndexError" in the_fault(first, "small boards")
 
 
+def test_figures() -> None:
+    counter = itertools.count()
+    svg = '<svg xmlns="http://www.w3.org/2000/svg"><title>{}</title></svg>'
+
+    def drawn(figures: Any) -> Analysis:
+        return Analysis("planted", ranks, "Planted.", figures)
+
+    assert {f.status for f in check_analysis(drawn(lambda board: {"a": svg}))} == {"passed"}
+    assert "no XML" in the_fault(drawn(lambda board: {"a": "<svg><g></svg>"}), "figures")
+    assert "no SVG with its namespace" in the_fault(drawn(lambda board: {"a": "<svg/>"}), "figures")
+    assert "seed what is random" in the_fault(drawn(lambda board: {"a": svg.format(next(counter))}), "figures")
+    first = drawn(lambda board: {board.rows[0].model: svg})
+    assert "a board of 0 models raised IndexError" in the_fault(first, "small boards")
+
+
 def test_no_documentation() -> None:
     assert "no documentation" in the_fault(Analysis("planted", ranks), "documented")

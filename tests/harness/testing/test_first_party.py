@@ -10,7 +10,14 @@ import pytest
 from harness.plugins import Host
 from harness.testing.subjects import Subject, plugin_subjects, subjects
 
-PACKAGES = ("harness_metrics", "harness_tasks", "harness_models", "harness_datasets")
+PACKAGES = (
+    "harness_metrics",
+    "harness_tasks",
+    "harness_models",
+    "harness_datasets",
+    "harness_analyses",
+    "harness_papers",
+)
 SLOW = {"scenes"}  # rendered on first use; has tests of its own
 FOUND = [s for package in PACKAGES for s in plugin_subjects(package) if not s.name.endswith(":") and s.name not in SLOW]
 

@@ -1,0 +1,145 @@
+"""``harness analyze`` and ``harness import-reported``, as a user types them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli import app
+from harness.records import Record, RecordStore, ScoreData
+
+PLUGIN = '''
+from harness import analysis, hookimpl
+from harness.reported import Paper, Place, reported
+
+def records():
+    paper = Paper("arXiv:1234.5678v1", "A Paper", "2021-03-29")
+    metric = {"name": "top1", "version": 1, "unit": "%", "bounds": [0, 100], "higher_is_better": True}
+    for model, value in (("theirs", 80.0), ("shared", 70.0)):
+        yield reported(paper, Place("1", model, "digits"), model, "knn@digits", metric, value, primary=True)
+
+@analysis("scores", figures=lambda board: {"all of it": f"<svg>{len(board.rows)}</svg>"})
+def scores(board):
+    """Every score."""
+    return [{"model": r.model, "score": r.entries[0].value, "kind": r.entries[0].kind, "ends": [0.25, None],
+             "nothing": None} for r in board.rows]
+
+@analysis("plain")
+def plain(board):
+    """Nothing."""
+    return []
+
+@hookimpl
+def register_analyses(register):
+    register(scores)
+    register(plain)
+
+@hookimpl
+def register_reported(register):
+    register("paper", records, summary="A Paper")
+'''
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> str:
+    (tmp_path / "given.py").write_text(PLUGIN)
+    return str(tmp_path / "given.py")
+
+
+@pytest.fixture
+def runs(tmp_path: Path, plugin: str) -> tuple[str, str]:
+    """A folder of measured records, and one of reported ones."""
+    store = RecordStore(tmp_path / "mine" / "records")
+    metric = {"name": "top1", "version": 1, "unit": "%", "bounds": [0, 100], "higher_is_better": True}
+    for model, value in (("mine", 90.0), ("shared", 71.5)):
+        scores = (ScoreData(value=value, low=value - 1, high=value + 1, n=50),)
+        record = Record(
+            status="done", model=model, task="knn@digits", metric=metric, scores=scores, primary=True, key="k"
+        )
+        store.write(record)
+    said = invoke("--plugin", plugin, "import-reported", "paper", "--out", str(tmp_path / "theirs"))
+    assert said.startswith("2 published figures, 2 of them new, in ")
+    return str(tmp_path / "mine"), str(tmp_path / "theirs")
+
+
+def invoke(*arguments: str) -> str:
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exception is None, result.output + repr(result.exception)
+    return result.stdout
+
+
+def refused(*arguments: str) -> str:
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exception is not None
+    return str(result.exception)
+
+
+def scores(plugin: str, *arguments: str) -> dict[str, tuple[float, str]]:
+    rows: list[dict[str, Any]] = json.loads(
+        invoke("--plugin", plugin, "analyze", "scores", *arguments, "--format", "json")
+    )
+    return {row["model"]: (row["score"], row["kind"]) for row in rows}
+
+
+def test_it_reads_measured_records_reported_ones_or_both(plugin: str, runs: tuple[str, str]) -> None:
+    mine, theirs = {"mine": (90.0, "measured")}, {"theirs": (80.0, "reported")}
+    both = {**mine, **theirs, "shared": (71.5, "measured")}
+    assert scores(plugin, *runs) == scores(plugin, *runs, "--kind", "both") == both
+    assert scores(plugin, *runs, "--kind", "measured") == {**mine, "shared": (71.5, "measured")}
+    assert scores(plugin, *runs, "--kind", "reported") == {**theirs, "shared": (70.0, "reported")}
+
+
+def test_formats(plugin: str, runs: tuple[str, str]) -> None:
+    given = ("--plugin", plugin, "analyze", "scores", runs[0])
+    assert json.loads(invoke(*given, "--format", "json"))[0]["ends"] == [0.25, None]
+    rows = list(csv.DictReader(io.StringIO(invoke(*given, "--format", "csv"))))
+    assert rows[0] == {"model": "mine", "score": "90.0", "kind": "measured", "ends": "[0.25, null]", "nothing": ""}
+    table = invoke(*given).splitlines()
+    assert [cell.strip() for cell in table[0].strip("|").split("|")] == ["model", "score", "kind", "ends", "nothing"]
+    assert "mine" in table[2]
+    assert "90" in table[2]
+    assert invoke("--plugin", plugin, "analyze", "plain", runs[0], "--format", "csv") == ""
+
+
+def test_figures_go_to_a_folder(plugin: str, runs: tuple[str, str], tmp_path: Path) -> None:
+    invoke("--plugin", plugin, "analyze", "scores", *runs, "--plots", str(tmp_path / "plots"))
+    (figure,) = (tmp_path / "plots").iterdir()
+    assert figure.name.startswith("all_of_it")
+    assert figure.suffix == ".svg"
+    assert figure.read_text() == "<svg>3</svg>"
+    asked = ("--plugin", plugin, "analyze", "plain", *runs, "--plots", str(tmp_path / "other"))
+    assert refused(*asked) == "analysis plain draws no figures: leave --plots out"
+    assert not (tmp_path / "other").exists()
+
+
+def test_what_cannot_be_read_is_said_in_one_line(plugin: str, runs: tuple[str, str], tmp_path: Path) -> None:
+    start = ("--plugin", plugin, "analyze", "scores")
+    assert refused(*start, runs[0], "--kind", "reported") == f"no reported records in {runs[0]}"
+    assert refused(*start, runs[0], "--kind", "guessed") == "--kind 'guessed': one of both, measured, reported"
+    assert refused(*start, runs[0], "--format", "xml") == "--format 'xml': one of md, csv, json"
+    assert "holds no records/" in refused(*start, str(tmp_path / "nowhere"))
+    assert "did you mean 'paper'" in refused("--plugin", plugin, "import-reported", "papper", "--out", str(tmp_path))
+
+
+def test_reported_figures_are_listed_and_stand_on_the_board_marked(plugin: str, runs: tuple[str, str]) -> None:
+    assert "A Paper" in invoke("--plugin", plugin, "list", "reported")
+    board = invoke("leaderboard", *runs, "--format", "text")
+    lines = {line.split()[0]: line for line in board.splitlines() if line.strip()}
+    assert "80.0‡" in lines["theirs"]
+    assert "71.5²" in lines["shared"] or "71.5 " in lines["shared"]
+    assert "‡" not in lines["mine"] + lines["shared"]
+    assert "‡ reported elsewhere, not measured here." in board
+
+
+def test_they_go_to_a_folder_of_their_own(plugin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    invoke("--plugin", plugin, "import-reported", "paper")
+    assert len(list((tmp_path / "runs" / "paper-reported" / "records").rglob("*.json"))) == 2
+    again = invoke("--plugin", plugin, "import-reported", "paper")
+    assert again.startswith("2 published figures, 0 of them new")
