@@ -19,6 +19,10 @@ class PlanError(HarnessError):
     """A suite that cannot be planned: unknown names, impossible parameters."""
 
 
+class UndefinedError(HarnessError):
+    """A metric has no value on this evidence, which is nobody's fault: the cell is skipped, with the reason."""
+
+
 class OutputError(HarnessError):
     """The run folder cannot be written: nothing more can be kept, so the run stops."""
 

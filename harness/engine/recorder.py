@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from harness.datasets import DatasetCard
 from harness.engine.options import Options, environment, peak_memory
-from harness.errors import HarnessError, OutputError, one_line
+from harness.errors import HarnessError, OutputError, UndefinedError, one_line
 from harness.identity import record_key
 from harness.metrics import Score
 from harness.planning import Cell, Plan, dataset_identity, task_identity
@@ -100,7 +100,7 @@ class Recorder:
                         self.records.write(self._record(cell, "skipped", reason=skip.reason))
 
     def guard(self, cells: Iterable[Cell], action: Callable[[], T]) -> T | None:
-        """``action()``; or None, after a record of its failure for every cell.
+        """``action()``; or None, after a record for every cell: of its failure, or that its score is undefined.
 
         Raises `OutputError` when nothing can be recorded any more, `StopRunError` after a failure with ``--fail-fast``.
         """
@@ -108,11 +108,22 @@ class Recorder:
             return action()
         except (OutputError, StopRunError):
             raise
+        except UndefinedError as error:
+            for cell in cells:
+                self._undefined(cell, one_line(error))
+            return None
         except (Exception, SystemExit) as error:  # what model, task or metric code raises fails its cells, not the run
             self.reason = one_line(error)
             for cell in cells:
                 self._failed(cell, error)
             return None
+
+    def _undefined(self, cell: Cell, reason: str) -> None:
+        record = self._record(cell, "skipped", reason=reason)
+        self.records.write(record)
+        self.summary.keys[cell] = record.key
+        self.summary.skipped += 1
+        self.summary.skips.append({"task": cell.task, "metric": cell.metric, "reason": reason, "model": cell.model})
 
     def _failed(self, cell: Cell, error: BaseException) -> None:
         printed = "".join(traceback.format_exception(error))

@@ -5,16 +5,17 @@ Wu et al., Unsupervised Feature Learning via Non-Parametric Instance Discriminat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import linear, normalize, pad
 
-TRAIN_BLOCK = 1 << 16
+TRAIN_BLOCK, TILES = 1 << 16, 16
 
 
-def neighbours(train: Tensor, queries: Tensor, k: int, *, chunk: int = 1 << 24) -> tuple[Tensor, Tensor]:
+def neighbours(train: Tensor, queries: Tensor, k: int, *, chunk: int = 3 << 22) -> tuple[Tensor, Tensor]:
     """Return the k nearest of the train rows (N, D) to each query (M, D): cosine similarity and index, both (M, k).
 
     Similarities are float32 products of unit rows, most similar first; equal ones are in order of index. A row of zeros
@@ -66,20 +67,54 @@ def _nearest(train: Tensor, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
     similarity = queries.new_empty(len(queries), 0)
     index = torch.empty(len(queries), 0, dtype=torch.int64, device=queries.device)
     for start in range(0, len(train), TRAIN_BLOCK):
-        found, place = _largest(queries @ train[start : start + TRAIN_BLOCK].T, k)
+        block = train[start : start + TRAIN_BLOCK]
+        found, place = _largest(_tiles(queries, block, k), min(k, len(block)))
         similarity, order = torch.cat([similarity, found], 1).sort(dim=1, descending=True, stable=True)
         index = torch.cat([index, place + start], 1).gather(1, order)
         similarity, index = similarity[:, :k], index[:, :k]
     return similarity, index
 
 
-def _largest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return the k (or all n) largest of each row (m, n), the first ones where values tie, and their places."""
-    value, place = values.topk(min(k + 1, values.shape[1]))
-    cut_in_tie = (value[:, k - 1 : k] == value[:, k:]).any(1)
+def _tiles(queries: Tensor, block: Tensor, k: int) -> list[Tensor]:
+    """Return the products of queries and a block (n, D) of train rows as tiles (m, w) side by side, padded with -inf.
+
+    With about sqrt(n / k) tiles `_largest` looks at the fewest numbers. All have one shape, so that equal rows have
+    equal products wherever they lie.
+    """
+    width = math.ceil(len(block) / min(TILES, max(1, math.isqrt(len(block) // k))))
+    parts = list(torch.split(block, width))
+    padding = width - len(parts[-1])
+    parts[-1] = pad(parts[-1], (0, 0, 0, padding))
+    tiles = [_products(queries, part) for part in parts]
+    tiles[-1][:, width - padding :] = -math.inf
+    return tiles
+
+
+def _products(queries: Tensor, rows: Tensor) -> Tensor:
+    """Return queries @ rows.T (m, w); on a CPU by oneDNN, which is twice as fast as MKL on AMD's."""
+    if queries.device.type == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return linear(queries.to_mkldnn(), rows.to_mkldnn()).to_dense()
+    return queries @ rows.T
+
+
+def _largest(tiles: Sequence[Tensor], k: int) -> tuple[Tensor, Tensor]:
+    """Return the k largest of each row of the tiles side by side, the first ones where values tie, and their places.
+
+    No value exceeds its column's maximum over the tiles, so k largest lie in the k columns of largest maxima.
+    """
+    maxima = tiles[0].clone()
+    for tile in tiles[1:]:
+        torch.maximum(maxima, tile, out=maxima)
+    bound, column = maxima.topk(min(k + 1, maxima.shape[1]))
+    column = column[:, :k].contiguous()
+    value, slot = torch.cat([tile.gather(1, column) for tile in tiles], 1).topk(min(k + 1, len(tiles) * k))
+    place = slot // k * maxima.shape[1] + column.gather(1, slot % k)
+    cut_in_tie = (torch.cat([value[:, k:], bound[:, k:]], 1) == value[:, k - 1 : k]).any(1)
+    value, place = value[:, :k], place[:, :k]
     if cut_in_tie.any():
-        ordered = values[cut_in_tie].sort(dim=1, descending=True, stable=True)
-        value[cut_in_tie], place[cut_in_tie] = ordered.values[:, : k + 1], ordered.indices[:, : k + 1]
-    place, by_place = place[:, :k].sort(1)
-    value, by_value = value[:, :k].gather(1, by_place).sort(dim=1, descending=True, stable=True)
-    return value, place.gather(1, by_value)
+        ordered = torch.cat([tile[cut_in_tie] for tile in tiles], 1).sort(dim=1, descending=True, stable=True)
+        value[cut_in_tie], place[cut_in_tie] = ordered.values[:, :k], ordered.indices[:, :k]
+    tied = (value[:, 1:] == value[:, :-1]).any(1)
+    by_place, order = place[tied].sort(1)
+    place[tied] = by_place.gather(1, value[tied].gather(1, order).sort(dim=1, descending=True, stable=True).indices)
+    return value, place

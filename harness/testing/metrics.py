@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.datasets import DatasetCard
+from harness.errors import UndefinedError
 from harness.evidence import Embeddings, Evidence
 from harness.metrics import Metric, Weighted
 from harness.testing import samples
@@ -41,7 +42,10 @@ class Gauge:
 
     def raw(self, *evidence: Evidence) -> Tensor:
         """What the metric returns, as a tensor."""
-        found = self.metric(*evidence)
+        try:
+            found = self.metric(*evidence)
+        except UndefinedError as error:
+            raise NotApplicable(str(error)) from error
         if isinstance(found, Weighted):
             found = found.of(torch.ones(1, len(evidence[0]), dtype=torch.float64))
         return torch.as_tensor(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness import TaskData, task
+from harness import Needs, TaskData, task
 from harness.evidence import Predictions
 
 if TYPE_CHECKING:
@@ -23,10 +23,16 @@ class KNN:
     Attributes:
         k: numbers of neighbours.
         temperature: of the weights.
+        view: of the images.
     """
 
     k: tuple[int, ...] | int = (20, 1, 10, 100, 200)
     temperature: float = 0.07
+    view: str = "clean"
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(views=(self.view,))
 
     def run(self, data: TaskData) -> dict[str, Predictions]:
         import torch

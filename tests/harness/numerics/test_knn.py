@@ -61,6 +61,29 @@ def test_equal_similarities_are_in_order_of_index(block: int, k: int, monkeypatc
     assert similarity[0].tolist() == [1.0] * min(k, 10) + [0.0] * (k - min(k, 10))
 
 
+@pytest.mark.parametrize("block", [64, 1000, 1 << 16])
+@pytest.mark.parametrize("k", [1, 9, 60, 299])
+def test_many_ties_equal_a_stable_sort(block: int, k: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(knn, "TRAIN_BLOCK", block)
+    signs = torch.randn(1000 + 30, 16, generator=torch.Generator().manual_seed(k)).sign()  # exact: unit rows of 1/4
+    similarity, index = neighbours(signs[:1000], signs[1000:], k)
+    exact, order = (signs[1000:] @ signs[:1000].T / 16).sort(dim=1, descending=True, stable=True)
+    assert torch.equal(index, order[:, :k])
+    assert torch.equal(similarity, exact[:, :k])
+
+
+@pytest.mark.parametrize("features", [3, 384, 2048])
+def test_equal_rows_tie_wherever_they_lie(features: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(knn, "TRAIN_BLOCK", 700)
+    generator = torch.Generator().manual_seed(0)
+    train = torch.randn(50, features, generator=generator).repeat(41, 1)
+    similarity, index = neighbours(train, torch.randn(20, features, generator=generator), 120)
+    first = index[:, :41] % 50
+    assert torch.equal(index[:, :41] // 50, torch.arange(41).expand(20, 41))
+    assert (first == first[:, :1]).all()
+    assert (similarity[:, :41] == similarity[:, :1]).all()
+
+
 def test_length_of_rows_does_not_matter(rows: tuple[Tensor, Tensor]) -> None:
     train, queries = rows
     _, index = neighbours(train, queries, 5)
