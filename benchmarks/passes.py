@@ -26,6 +26,7 @@ from harness.engine.live import LiveModel
 from harness.engine.options import Options, resolve_device
 from harness.models import Model
 from harness.suite import Suite
+from harness.views import CLEAN
 
 
 class Noise(Dataset):
@@ -90,7 +91,7 @@ def main() -> None:
         features = Features(suite, live.options, store, lambda progress: None)
 
         def harness_pass() -> None:
-            features.ensure(live, dataset, "train", (EMBEDDING,))
+            features.ensure(live, dataset, "train", ((EMBEDDING, CLEAN),))
 
         harness_pass()  # decodes the pixels and stores them; every later pass reads them there
         stored = store.get("pixels", next((out / "arrays" / "pixels").rglob("*.npy")).stem)

@@ -51,13 +51,16 @@ def default_batch_size(side: int) -> int:
 
 @contextmanager
 def arithmetic(precision: str, device: str) -> Iterator[None]:
-    """Exactly the declared precision, whatever the caller has set: TF32 only if asked for, half by autocast."""
+    """Exactly the declared precision, whatever the caller has set: TF32 only if asked for, half by autocast.
+
+    Autocast keeps no cast weights, which would outlive an update of them in a task that trains.
+    """
     kind = torch.device(device).type
     half = HALF.get(precision)
     before = [operator.fp32_precision for operator in _OPERATORS]
     _set_precisions(["tf32" if precision == "tf32" else "ieee"] * len(_OPERATORS))
     try:
-        with torch.autocast(kind, half or torch.bfloat16, enabled=half is not None):
+        with torch.autocast(kind, half or torch.bfloat16, enabled=half is not None, cache_enabled=False):
             yield
     finally:
         _set_precisions(before)

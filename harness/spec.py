@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from harness.planning import Plan
     from harness.records import Record, Summary
     from harness.registry import Register
+    from harness.tasks import TaskProgress
 
 GROUP = "harness"
 hookspec = pluggy.HookspecMarker(GROUP)
@@ -86,6 +87,11 @@ def run_started(plan: Plan, out: Any) -> None:
 @hookspec
 def pass_progress(progress: PassProgress) -> None:
     """A pass moved on: encoder, dataset, images done and wanted, images a second."""
+
+
+@hookspec
+def task_progress(progress: TaskProgress) -> None:
+    """A long task moved on: model, task, steps done and in all; at most a few times a second."""
 
 
 @hookspec

@@ -114,6 +114,16 @@ class Fold:
 
 
 @dataclass(frozen=True)
+class TaskProgress:
+    """How far a long task is, in steps of its own."""
+
+    model: str
+    task: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class TaskData:
     """What a task's `run` gets.
 
@@ -125,6 +135,7 @@ class TaskData:
         encoder: on `device`, for tasks that asked for it.
         scratch: a folder of this very task, model and seed, for what lets a long task go on where it was stopped; it
             outlives a run that is killed or fails, and is removed once the evidence is stored.
+        progress: to be called with steps done and steps in all by a task that takes long.
     """
 
     folds: Mapping[str, Fold]
@@ -135,6 +146,7 @@ class TaskData:
     device: str = "cpu"
     encoder: Encoder | None = field(default=None, repr=False)
     scratch: Path | None = None
+    progress: Callable[[int, int], None] = field(default=lambda done, total: None, repr=False)
 
     @property
     def train(self) -> Fold:

@@ -124,6 +124,7 @@ class Centroid:
         means = (members / members.sum(0)).T @ x.double()
         scores = -self.scale * torch.cdist(data.test.embeddings.double(), means)
         scores = scores + self.noise * torch.randn(scores.shape)
+        data.progress(1, 1)
         return Predictions(scores.float(), multilabel=data.multilabel)
 
 
@@ -202,6 +203,10 @@ class Reporter:
     @hookimpl
     def pass_progress(self, progress: Any) -> None:
         self.events.append(("pass_progress", progress))
+
+    @hookimpl
+    def task_progress(self, progress: Any) -> None:
+        self.events.append(("task_progress", progress))
 
     @hookimpl
     def cell_finished(self, record: Record) -> None:

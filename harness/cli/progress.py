@@ -13,6 +13,7 @@ from harness.passes import PassProgress
 from harness.planning import Plan
 from harness.records import Record, Summary
 from harness.spec import hookimpl
+from harness.tasks import TaskProgress
 
 PLAIN_SECONDS = 5.0
 LONG_SECONDS = 30.0
@@ -59,6 +60,15 @@ class ProgressReporter:
             left = (progress.total - progress.done) / progress.images_per_second
             part = f"{progress.done:,} of {progress.total:,} images"
             self._line(f"  pass {where}: {part}, {speed}, {left:.0f} s left", every=LONG_SECONDS)
+
+    @hookimpl
+    def task_progress(self, progress: TaskProgress) -> None:
+        where = f"{progress.model} · {progress.task}"
+        if self.live:
+            self._bars.update(self._pass, description=where[:34], total=progress.total, completed=progress.done,
+                              note="steps", visible=progress.done < progress.total)  # fmt: skip
+        elif progress.done < progress.total:
+            self._line(f"  {where}: step {progress.done:,} of {progress.total:,}", every=LONG_SECONDS)
 
     @hookimpl
     def cell_finished(self, record: Record) -> None:

@@ -6,6 +6,7 @@ stored embeddings, then each metric on the stored evidence. A cell whose record 
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -21,15 +22,15 @@ from harness.engine.features import Features
 from harness.engine.live import LiveModel
 from harness.engine.options import Options, resolve_device
 from harness.engine.recorder import Recorder, StopRunError
-from harness.errors import HarnessError, OutputError
+from harness.errors import HarnessError, OutputError, UndefinedError
 from harness.evidence import Variants
 from harness.identity import evidence_key
-from harness.metrics import score
+from harness.metrics import Score, score
 from harness.passes import arithmetic, place
 from harness.planning import Cell, Plan, dataset_identity, fold_indices, task_identity
 from harness.plugins import Host
 from harness.records import Summary, sweep, write_atomically
-from harness.tasks import TaskData
+from harness.tasks import TaskData, TaskProgress
 
 
 def run_local(plan: Plan, host: Host, options: Options) -> Summary:
@@ -39,6 +40,7 @@ def run_local(plan: Plan, host: Host, options: Options) -> Summary:
     """
     start = time.perf_counter()
     write_atomically(options.out / "suite.json", plan.suite.model_dump_json(indent=1).encode() + b"\n")
+    (options.out / "records").mkdir(exist_ok=True)  # a run that is stopped before its first record has a board too
     run = LocalRun(plan, host, options)
     host.emit("run_started", plan=plan, out=options.out)
     summary = run.recorder.summary
@@ -78,7 +80,7 @@ class LocalRun:
     """One run of a plan: `model` does all cells of one model, `pair` one cell of two."""
 
     def __init__(self, plan: Plan, host: Host, options: Options) -> None:
-        self.plan, self.options = plan, options
+        self.plan, self.host, self.options = plan, host, options
         self.device = resolve_device(options.device)
         self.store = ArrayStore(options.arrays or default_arrays(options.out))
         self.store.sweep()
@@ -215,6 +217,7 @@ class LocalRun:
         scratch = self.store.scratch(job.key)
         data, targets = self.features.data(live, self.plan.tasks[job.task], job.seed, scratch)
         check_train(job.task, data)
+        data = replace(data, progress=Announcer(self.host, job.model, job.task))
         precision = self.plan.suite.precision if protocol.needs.encoder else "fp32"
         devices = [torch.device(self.device)] if self.device.startswith("cuda") else []
         with torch.random.fork_rng(devices), arithmetic(precision, self.device), place(self.device):
@@ -248,12 +251,35 @@ class LocalRun:
     def _measure(
         self, cell: Cell, sides: tuple[Variants, ...], facts: Mapping[str, Any], seconds: dict[str, float]
     ) -> None:
-        """Score every variant that all sides have."""
+        """Score every variant that all sides have. Raises `UndefinedError` when the metric has no value on any."""
         start = time.perf_counter()
         metric, resamples = self.plan.metrics[cell.metric], self.plan.suite.resamples
         common = [variant for variant in sides[0] if all(variant in side for side in sides)]
-        scores = [score(metric, *(side[v] for side in sides), variant=v, resamples=resamples) for v in common]
+        scores: list[Score] = []
+        undefined: UndefinedError | None = None
+        for variant in common:
+            try:
+                scores.append(score(metric, *(s[variant] for s in sides), variant=variant, resamples=resamples))
+            except UndefinedError as error:
+                undefined = error
+        if undefined and not scores:
+            raise undefined
         self.recorder.done(cell, scores, facts, seconds | {"metric": round(time.perf_counter() - start, 3)})
+
+
+class Announcer:
+    """Tells reporters how far a task is, half a second apart at least, and when it is done."""
+
+    SECONDS = 0.5
+
+    def __init__(self, host: Host, model: str, task: str) -> None:
+        self.host, self.model, self.task = host, model, task
+        self.last = -math.inf
+
+    def __call__(self, done: int, total: int) -> None:
+        if done >= total or time.monotonic() - self.last >= self.SECONDS:
+            self.last = time.monotonic()
+            self.host.emit("task_progress", progress=TaskProgress(self.model, self.task, done, total))
 
 
 def works(action: Callable[[], Any]) -> bool:

@@ -22,14 +22,17 @@ SOME = 2.0  # classes that overlap
 
 
 class Trial:
-    """A task with its default parameters, and the synthetic datasets that it does not refuse."""
+    """A task with its default parameters (or those of its ``brief()``, where the defaults take long).
+
+    With it come the synthetic datasets that it does not refuse.
+    """
 
     def __init__(self, task: Task | type[Task]) -> None:
         self.given = task
 
     @cached_property
     def task(self) -> Task:
-        return self.given() if inspect.isclass(self.given) else self.given
+        return getattr(self.given, "brief", self.given)() if inspect.isclass(self.given) else self.given
 
     @cached_property
     def card(self) -> DatasetCard:

@@ -254,3 +254,12 @@ def test_the_digest_takes_every_sort_of_tensor() -> None:
            "half": torch.ones(2, dtype=torch.bfloat16), "transposed": torch.arange(6).view(2, 3).T}  # fmt: skip
     assert len(state_digest(odd)) == 64
     assert state_digest(odd) == state_digest({k: v.clone().contiguous() for k, v in odd.items()})
+
+
+def test_half_precision_sees_weights_that_change_under_it() -> None:
+    layer, x = torch.nn.Linear(4, 2), torch.ones(3, 4)
+    with arithmetic("bf16", "cpu"):
+        before = layer(x)
+        with torch.no_grad():
+            layer.weight.mul_(3)
+        assert not torch.equal(layer(x), before)

@@ -18,7 +18,7 @@ from harness.suite import Suite
 
 HOOKS = {name: hook for name, hook in vars(spec).items() if hasattr(hook, f"{spec.GROUP}_spec")}
 REGISTER = {f"register_{plural(kind)}": kind for kind in KINDS}
-EVENTS = {"run_started", "pass_progress", "cell_finished", "cell_failed", "run_finished"}
+EVENTS = {"run_started", "pass_progress", "task_progress", "cell_finished", "cell_failed", "run_finished"}
 TARGETS = {"catalogue": str(Path(__file__).parents[2] / "registry.yaml")}
 
 
@@ -62,6 +62,8 @@ def test_every_event_is_told_in_order_with_what_it_declares(host: Host, toys: Mo
     assert [(r.model, r.reason) for r in reporter.of("cell_failed")] == [("failing", "RuntimeError: no weights")]
     last = reporter.of("pass_progress")[-1]
     assert (last.model, last.source, last.done, last.total) == ("toy0", "toy@1", 24, 24)
+    steps = reporter.of("task_progress")[-1]
+    assert (steps.model, steps.task, steps.done, steps.total) == ("toy0", "centroid@toy", 1, 1)
     for event in EVENTS:
         assert inspect.signature(HOOKS[event]).parameters.keys() <= {"plan", "out", "progress", "record", "summary"}
 

@@ -11,6 +11,7 @@ import torch
 from engine_world import Colours, go, make_host, model, records
 
 from harness.datasets import DatasetCard, Split
+from harness.errors import UndefinedError
 from harness.evidence import Estimates, Predictions
 from harness.metrics import metric
 from harness.models import Model, Preprocess
@@ -154,3 +155,34 @@ def test_what_a_task_keeps_outlives_its_failure_and_not_its_success(tmp_path: Pa
     assert go(tmp_path, host, **fields).done == 1
     assert folders[0] == folders[1]
     assert not folders[0].exists()
+
+
+@task("halves", evidence=Predictions)
+class Halves:
+    """Two variants."""
+
+    def run(self, data: TaskData) -> dict[str, Predictions]:
+        return {"zero": Predictions(torch.zeros(60, 3)), "one": Predictions(torch.ones(60, 3))}
+
+
+def test_a_score_that_is_undefined_is_skipped_with_the_reason(tmp_path: Path) -> None:
+    @metric("picky", accepts=Predictions, bounds=(0, 1))
+    def picky(p: Predictions) -> float:
+        if p.scores.sum() == 0:
+            raise UndefinedError("picky is undefined: all scores are zero")
+        return 0.5
+
+    @metric("never", accepts=Predictions)
+    def never(p: Predictions) -> float:
+        raise UndefinedError("never is undefined: as it says")
+
+    host = make_host()
+    host["task"].add(Entry("halves", Halves, ME))
+    host["metric"].add(Entry("picky", picky, ME))
+    host["metric"].add(Entry("never", never, ME))
+    found = go(tmp_path, host, models=("net0",), tasks=("halves@colours",), metrics=("picky", "never"))
+    assert (found.done, found.failed, found.skipped) == (1, 0, 1)
+    assert found.skips[0]["reason"] == "never is undefined: as it says"
+    assert [s.variant for s in records(tmp_path)[0].scores] == ["one"]
+    (skipped,) = records(tmp_path, "skipped")
+    assert (skipped.metric["name"], skipped.reason) == ("never", "never is undefined: as it says")
