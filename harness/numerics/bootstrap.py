@@ -6,12 +6,16 @@ The n-image resamples of a seed are always the same, so that statistics, metrics
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
+from itertools import islice
 
 import torch
 from torch import Tensor
 
 COUNTS = 1 << 22
 """Resampling counts alive at a time."""
+KEPT = 1 << 23
+"""Counts that are kept for the next metric, where there are no more: drawing them takes longer than most metrics do."""
 
 
 def resample_indices(n: int, resamples: int, seed: int = 0) -> Iterator[Tensor]:
@@ -23,11 +27,20 @@ def resample_indices(n: int, resamples: int, seed: int = 0) -> Iterator[Tensor]:
 
 def weights(n: int, resamples: int, seed: int = 0) -> Iterator[Tensor]:
     """Yield how often each image is drawn in each of those resamples, as blocks (r, n) float64 of bounded size."""
+    blocks = _kept(n, resamples, seed) if n * resamples <= KEPT else _drawn(n, resamples, seed)
+    return (block.double() for block in blocks)
+
+
+@lru_cache(maxsize=2)
+def _kept(n: int, resamples: int, seed: int) -> tuple[Tensor, ...]:
+    return tuple(_drawn(n, resamples, seed))
+
+
+def _drawn(n: int, resamples: int, seed: int) -> Iterator[Tensor]:
+    """Blocks (r, n) int32."""
     draws = resample_indices(n, resamples, seed)
-    block = max(1, COUNTS // n)
-    for start in range(0, resamples, block):
-        size = min(block, resamples - start)
-        yield torch.stack([next(draws).bincount(minlength=n) for _ in range(size)]).double()
+    while block := list(islice(draws, max(1, COUNTS // n))):
+        yield torch.stack([index.bincount(minlength=n) for index in block]).int()
 
 
 def percentile_interval(statistics: Tensor, confidence: float = 0.95) -> tuple[Tensor, Tensor]:

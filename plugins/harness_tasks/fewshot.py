@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Index = NDArray[np.int64]
+NUMBERS = 1 << 23  # of the embeddings of episodes that are classified together
 
 
 @task("fewshot", evidence=Episodes, episodic=True, primary="episode_accuracy")
@@ -71,19 +72,19 @@ class FewShot:
         folds = data.folds.values()
         x = torch.cat([fold.embeddings for fold in folds])
         y = torch.cat([fold.targets for fold in folds]).cpu().numpy()
-        drawn = draw(y, self.ways, self.shots + self.queries, self.episodes, data.seed)
-        each = [self._accuracy(x[torch.from_numpy(images).to(x.device)]) for images in drawn]
-        return Episodes(100 * torch.stack(each))
+        drawn = torch.from_numpy(draw(y, self.ways, self.shots + self.queries, self.episodes, data.seed)).to(x.device)
+        together = max(1, NUMBERS // (drawn[0].numel() * x.shape[1]))
+        return Episodes(torch.cat([self._accuracy(x[images]) for images in drawn.split(together)]))
 
     def _accuracy(self, x: Tensor) -> Tensor:
-        """Share of right queries of one episode's embeddings (ways, shots + queries, D)."""
+        """Percentage of right queries of each episode, (E,), from its embeddings (E, ways, shots + queries, D)."""
         import torch
 
-        support, queries = x[:, : self.shots], x[:, self.shots :]
+        support, queries = x[:, :, : self.shots], x[:, :, self.shots :]
         exact = "donot_use_mm_for_euclid_dist"  # the product formula cancels where all embeddings are alike
-        distance = torch.cdist(queries.flatten(0, 1), support.mean(1), compute_mode=exact)
+        distance = torch.cdist(queries.flatten(1, 2), support.mean(2), compute_mode=exact)
         truth = torch.arange(self.ways, device=x.device).repeat_interleave(self.queries)
-        return (distance.argmin(1) == truth).float().mean()
+        return 100 * (distance.argmin(2) == truth).float().mean(1)
 
 
 def draw(targets: Index, ways: int, images: int, episodes: int, seed: int) -> Index:

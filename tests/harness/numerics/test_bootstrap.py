@@ -85,3 +85,12 @@ def test_seed_decides_the_resamples() -> None:
 def test_a_constant_has_no_width() -> None:
     low, high = mean_interval(torch.full((40,), 0.25))
     assert low.item() == high.item() == 0.25
+
+
+def test_what_a_caller_does_to_the_weights_reaches_no_other() -> None:
+    first = torch.cat(list(weights(50, 20)))
+    for block in weights(50, 20):
+        block.zero_()
+    assert torch.equal(torch.cat(list(weights(50, 20))), first)
+    drawn = torch.stack([index.bincount(minlength=50) for index in resample_indices(50, 20)])
+    assert torch.equal(first, drawn.double())
