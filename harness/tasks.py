@@ -29,7 +29,8 @@ class Needs:
     Attributes:
         folds: of train, val and test.
         layers, views: pooled activations served from the shared pass or the store (``embedding`` is the default layer).
-        encoder: the live encoder and its images instead (fine-tuning, attribution, dense heads).
+        encoder: the live encoder and its images instead (fine-tuning, attribution, dense heads); its pixels are those
+            of the first view.
     """
 
     folds: tuple[str, ...] = FOLDS

@@ -170,7 +170,7 @@ class Features:
             given: Tensor | None = targets.to(live.device)
             if name == "test":
                 withheld, given = targets, given if protocol.episodic else None
-            images = self._images(live, used, at) if protocol.needs.encoder else None
+            images = self._images(live, used, task, at) if protocol.needs.encoder else None
             folds[name] = Fold(name, self._rows(live, used, task, at), given, images)
         judge = judge_by(task.primary, folds["val"].targets.cpu() if "val" in folds else None)
         # a copy: the next task must find the encoder as it was loaded, and evaluate() gives back what it was given
@@ -189,9 +189,9 @@ class Features:
             found[layer, view] = torch.from_numpy(np.asarray(array[at])).float().to(live.device)
         return found
 
-    def _images(self, live: LiveModel, used: UsedSplit, at: NDArray[np.int64]) -> FoldImages:
+    def _images(self, live: LiveModel, used: UsedSplit, task: BoundTask, at: NDArray[np.int64]) -> FoldImages:
         bare = replace(used.content, targets=np.empty(0, np.int64), fields={})
-        geometry = live.model.preprocess.geometry
+        geometry = seen(live.model.preprocess, task.protocol.needs.views[0]).geometry
         return FoldImages(bare, used.rows[at], geometry, self.suite.decoder, self.options.workers, live.device)
 
 

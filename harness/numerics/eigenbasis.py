@@ -40,10 +40,15 @@ class Eigenbasis:
         return cls(design, torch.cat([variance, variance.new_ones(1)]).to(x.dtype), mean, axes)
 
     def restore(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn weights on the design (R + 1, B, C) into weights (B, C, D) and biases (B, C) on the features."""
-        on_features = torch.einsum("dr,rbc->bcd", self.axes, weight[:-1].double())
-        bias = weight[-1].double() - on_features @ self.mean
-        return on_features.to(weight.dtype), bias.to(weight.dtype)
+        """Turn weights on the design (C, R + 1) into weights (C, D) and biases (C,) on the features, float64."""
+        weight = weight.double()
+        on_features = weight[:, :-1] @ self.axes.T
+        return on_features, weight[:, -1] - on_features @ self.mean
+
+    def rotate(self, weight: Tensor, bias: Tensor) -> Tensor:
+        """Turn weights (B, C, D) and biases (B, C) on the features into weights (B, C, R + 1) on the design."""
+        weight, bias = weight.double(), bias.double()
+        return torch.cat([weight @ self.axes, (bias + weight @ self.mean).unsqueeze(2)], 2).to(self.design.dtype)
 
 
 def _covariance_axes(x: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,21 +3,29 @@
 The objective is scikit-learn's with C = 1 / weight_decay, sum of losses + weight_decay / 2 |W|^2 with free biases,
 divided by the number of images. Features are not standardised, as in Ericsson et al., How Well Do Self-Supervised
 Models Transfer?, CVPR 2021, whose grid this is.
+
+Memory, besides the features (N, D) and the path (G, C, D): a copy of the features in their eigenbasis, the path in it,
+a D x D float64 matrix or two, `lbfgs.BLOCK` logits, and the `memory` that a batch of fits may take. Nothing else grows
+with N.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
-from harness.numerics.eigenbasis import Eigenbasis
-from harness.numerics.lbfgs import LIVE_TENSORS, minimise
+from harness.numerics.continuation import follow
+from harness.numerics.eigenbasis import ROWS, Eigenbasis
+from harness.numerics.lbfgs import Problems
 from harness.numerics.losses import Binary, Loss, Softmax
 
 WEIGHT_DECAYS = torch.logspace(-6, 5, 45, dtype=torch.float64)
+RTOL = 1e-9
+Start = tuple[Tensor, Tensor]
+"""Weights (C, D) and biases (C,) near the optimum at the strongest weight decay."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,7 @@ class LogisticPath:
     iterations: Tensor
     """(G,), or (G, C) for labels."""
     objective: Tensor
-    """Mean loss + weight_decay / (2 N) |W|^2, (G,) float64, or (G, C) for labels."""
+    """Mean loss + weight_decay / (2 N) |W|^2, (G,) float64, or (G, C) for labels, as the optimiser saw it."""
     converged: Tensor
     """(G,) bool, or (G, C) for labels."""
 
@@ -46,16 +54,15 @@ def fit_path(
     weight_decays: Tensor,
     num_classes: int,
     *,
-    rtol: float = 1e-7,
+    start: Start | None = None,
+    rtol: float = RTOL,
     max_iter: int = 1000,
     memory: int = 1 << 30,
 ) -> LogisticPath:
     """Fit multinomial logistic regression to features x (N, D) and targets y (N,), int64, at each weight decay (G,).
 
-    A fit converges when L-BFGS promises a decrease of less than `rtol` of its objective. The objective then exceeds
-    the optimum by a share of about 10 `rtol`, by 50 at the weakest decays, and by 2000 in the worst case met, a weakly
-    regularised fit of classes that only just can be separated. `memory` bounds the bytes of the logits, three tensors
-    of N G C numbers: a larger grid is fitted part by part, at least one fit at a time.
+    A fit converges when L-BFGS promises a decrease of less than `rtol` of its objective, and ends as well, not
+    `converged`, where the dtype resolves no decrease. `start` saves the way there from the prior.
 
     Two classes have two columns of weights, as any number has; scikit-learn's binary model, which has one, is the same
     classifier at half the weight decay. A class without targets would get the bias -inf: it is left out of the fit,
@@ -70,12 +77,14 @@ def fit_path(
     seen, targets = torch.unique(y, return_inverse=True)
     strengths, absent = len(weight_decays), num_classes - len(seen)
     if len(seen) > 1:
-        loss = Softmax(targets, len(seen), strengths, x.dtype)
-        path = _fit(x, loss, weight_decays, rtol, max_iter, memory)
+        near = None if start is None else (start[0][seen].unsqueeze(0), _centred(start[1][seen]).unsqueeze(0))
+        path = _fit(x, Softmax(targets, len(seen), x.dtype), weight_decays, near, rtol, max_iter, memory)
     else:
         path = _unfitted(x, (strengths,), 1, objective=0.0)
+    if not absent:
+        return path
     weight = x.new_zeros(strengths, num_classes, x.shape[1])
-    bias = x.new_full((strengths, num_classes), -math.log(len(x) * max(absent, 1)))
+    bias = x.new_full((strengths, num_classes), -math.log(len(x) * absent))
     weight[:, seen], bias[:, seen] = path.weight, path.bias
     return replace(path, weight=weight, bias=bias)
 
@@ -85,14 +94,15 @@ def fit_path_multilabel(
     y: Tensor,
     weight_decays: Tensor,
     *,
-    rtol: float = 1e-7,
+    start: Start | None = None,
+    rtol: float = RTOL,
     max_iter: int = 1000,
     memory: int = 1 << 30,
 ) -> LogisticPath:
     """Fit a binary logistic regression to x (N, D) and each column of y (N, L), in {0, 1}, at each weight decay (G,).
 
-    Accuracy and memory are those of `fit_path`. A label that all images share would get an infinite bias: it gets zero
-    weights and the bias +-log N, the odds of N images against one.
+    Everything else is as in `fit_path`. A label that all images share would get an infinite bias: it gets zero weights
+    and the bias +-log N, the odds of N images against one.
 
     Raises ValueError where the features, targets or weight decays can't be fitted.
     """
@@ -104,16 +114,35 @@ def fit_path_multilabel(
     path.bias[:] = (2 * y[0].to(x.dtype) - 1) * math.log(len(x))
     varied = (y != y[0]).any(0)
     if varied.any():
-        loss = Binary(y[:, varied], strengths, x.dtype)
-        fitted = _fit(x, loss, weight_decays.repeat_interleave(int(varied.sum())), rtol, max_iter, memory)
-        for field in ("weight", "bias", "iterations", "objective", "converged"):
-            whole, part = getattr(path, field), getattr(fitted, field)
-            whole[:, varied] = part.view_as(whole[:, varied])
+        near = None if start is None else (start[0][varied].unsqueeze(1), start[1][varied].unsqueeze(1))
+        fitted = _fit(x, Binary(y[:, varied], x.dtype), weight_decays, near, rtol, max_iter, memory)
+        for field in fields(LogisticPath):
+            whole, part = getattr(path, field.name), getattr(fitted, field.name)
+            whole[:, varied] = part.reshape(whole[:, varied].shape)
     return path
 
 
+def objective(weight: Tensor, bias: Tensor, x: Tensor, y: Tensor, weight_decays: Tensor) -> Tensor:
+    """Return the objective of anyone's weights (G, C, D) and biases (G, C) in float64: (G,), or (G, C) for labels.
+
+    It is the mean loss + weight_decay / (2 N) |W|^2 on x (N, D) and y, (N,) or (N, C); a block of images at a time.
+    """
+    loss = Softmax(y, weight.shape[1], torch.float64) if y.ndim == 1 else Binary(y, torch.float64)
+    labels = torch.arange(loss.labels, device=x.device)
+    square = weight.double().square().sum(2).view(len(weight), loss.labels, -1).sum(2)
+    total = weight_decays.to(square).unsqueeze(1) / 2 * square
+    for start in range(0, len(x), ROWS):
+        rows = slice(start, start + ROWS)
+        block = x[rows].double().T
+        for g in range(len(weight)):
+            logits = torch.addmm(bias[g].double().unsqueeze(1), weight[g].double(), block)
+            total[g] += loss(logits.view(loss.labels, loss.columns, -1), rows, labels)
+    return (total if y.ndim == 2 else total.squeeze(1)) / len(x)
+
+
 def _check(x: Tensor, y: Tensor, weight_decays: Tensor) -> None:
-    if x.ndim != 2 or x.dtype not in (torch.float32, torch.float64) or not x.isfinite().all():
+    finite = x.ndim == 2 and x.dtype in (torch.float32, torch.float64)
+    if not finite or not all(bool(block.isfinite().all()) for block in torch.split(x, ROWS)):
         raise ValueError(f"features must be finite, (N, D), float32 or float64; got {x.dtype} {tuple(x.shape)}")
     if not len(x) or len(x) != len(y):
         raise ValueError(f"{len(x)} features and {len(y)} targets: there must be as many, and one at least")
@@ -121,23 +150,28 @@ def _check(x: Tensor, y: Tensor, weight_decays: Tensor) -> None:
         raise ValueError("weight decays must be (G,), positive and finite")
 
 
-def _fit(x: Tensor, loss: Loss, weight_decays: Tensor, rtol: float, max_iter: int, memory: int) -> LogisticPath:
-    """Fit B problems, each with its weight decay (B,), in groups that keep the logits within `memory` bytes."""
+def _fit(
+    x: Tensor, loss: Loss, weight_decays: Tensor, start: Start | None, rtol: float, max_iter: int, memory: int
+) -> LogisticPath:
+    """Fit G L problems, l fastest, in the features' eigenbasis, from the strongest weight decay to the weakest."""
     basis = Eigenbasis.of(x)
-    l2 = (weight_decays / len(x)).to(x)
-    group = max(1, memory // (LIVE_TENSORS * len(x) * loss.columns * x.element_size()))
-    solutions = [
-        minimise(basis.design, basis.variance, loss, l2, problems, rtol=rtol, max_iter=max_iter)
-        for problems in torch.split(torch.arange(len(l2), device=x.device), group)
-    ]
-    weight, bias = basis.restore(torch.cat([s.weight for s in solutions], 1))
-    return LogisticPath(
-        weight,
-        bias,
-        torch.cat([s.iterations for s in solutions]),
-        torch.cat([s.objective for s in solutions]),
-        torch.cat([s.converged for s in solutions]),
-    )
+    near = None if start is None else basis.rotate(*start)
+    ascending, index = torch.unique(weight_decays.to(x.device, torch.float64), return_inverse=True)
+    strengths = ascending.flip(0) / len(x)
+    given = Problems(basis.design, basis.variance, loss, strengths.repeat_interleave(loss.labels))
+    found = follow(given, strengths, near, rtol=rtol, max_iter=max_iter, memory=memory)
+    labels = torch.arange(loss.labels, device=x.device)
+    place = ((len(strengths) - 1 - index).unsqueeze(1) * loss.labels + labels).flatten()
+    weight = x.new_empty(len(place), loss.columns, x.shape[1])
+    bias = x.new_empty(len(place), loss.columns)
+    for b, at in enumerate(place.tolist()):
+        weight[b], bias[b] = basis.restore(found.weight[at])
+    return LogisticPath(weight, bias, found.iterations[place], found.objective[place], found.converged[place])
+
+
+def _centred(bias: Tensor) -> Tensor:
+    """Biases (C,) that sum to zero: the loss does not change with a number added to all."""
+    return bias - bias.mean()
 
 
 def _unfitted(x: Tensor, shape: tuple[int, ...], columns: int, objective: float) -> LogisticPath:

@@ -33,19 +33,19 @@ class Finetune:
     to 0 without warm-up, weight decay on all parameters, batch normalisation in training mode. Epochs end with a short
     batch, as in the released code; a rest of one image is left out, which batch normalisation could not take.
 
-    A run whose loss is no longer finite ends there and is not chosen. Validation and test images go through the
-    model's own resize and crop (the paper's: short side to 224, then the centre). The temperature told with the scores
-    is the chosen point's on val. Kept on the device: the weights four times over (initial, current, gradient, momentum)
-    and the activations of one batch.
+    A run whose loss is no longer finite ends there and is not chosen. The temperature told with the scores is the
+    chosen point's on val. Kept on the device: the weights five times over (as loaded, initial, current, gradient,
+    momentum) and the activations of one batch.
 
     Attributes:
         steps: of each run.
         batch: images a step.
         lrs, wds: the grid; `wds` are divided by the learning rate.
         augment: of training images: ``crop``, a random resized crop (area 0.08 to 1, ratio 3/4 to 4/3, bicubic) and a
-            flip; or ``none``, the model's own resize and crop (the paper's ``--no-da``).
+            flip; or ``none``, the view as it is (the paper's ``--no-da``).
         accumulate: parts a batch is computed in, to save memory; batch normalisation then sees the parts.
         compile: use `torch.compile`. Its kernels round otherwise, which training amplifies: hence a parameter.
+        view: of val and test images, and of training images without augmentation.
     """
 
     steps: int = 5000
@@ -55,8 +55,7 @@ class Finetune:
     augment: Literal["crop", "none"] = "crop"
     accumulate: int = 1
     compile: bool = False
-
-    needs = Needs(encoder=True)
+    view: str = "whole"
 
     def __post_init__(self) -> None:
         """Raises `HarnessError` for parameters that no run can have."""
@@ -70,6 +69,10 @@ class Finetune:
             raise HarnessError("finetune: a learning rate of 0 trains nothing")
         if self.steps < 1 or self.accumulate < 1 or self.batch < 2 * self.accumulate:
             raise HarnessError("finetune: needs steps and accumulate from 1, and a batch of 2 images or more a part")
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(encoder=True, views=(self.view,))
 
     @property
     def learning_rates(self) -> tuple[float, ...]:

@@ -14,7 +14,7 @@ from harness.errors import HarnessError
 from harness.evidence import Predictions
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    import torch
 
 
 @task("labels", evidence=Predictions)
@@ -32,7 +32,7 @@ class Labels:
     """
 
     fractions: tuple[str, ...] | str = ("1%", "10%", "100%")
-    rtol: float = 1e-7
+    rtol: float = 1e-9
     max_iter: int = 1000
     view: str = "clean"
 
@@ -58,21 +58,16 @@ class Labels:
     def _probe(self, data: TaskData, fraction: str) -> Predictions:
         import torch
 
-        from harness.numerics.logistic import WEIGHT_DECAYS, fit_path, fit_path_multilabel
+        from harness_tasks.probes import Converged, Fit, val_temperature
+
+        def scored(fit: Fit, embeddings: torch.Tensor, temperature: float | None = None) -> Predictions:
+            return Predictions(fit.logits(embeddings), multilabel=data.multilabel, temperature=temperature)
 
         x, y = data.train.embeddings, data.train.targets
         rows = torch.from_numpy(subset(y.cpu().numpy(), _share(fraction), data.seed)).to(x.device)
-        grid, options = WEIGHT_DECAYS.to(x), {"rtol": self.rtol, "max_iter": self.max_iter}
-        if data.multilabel:
-            path = fit_path_multilabel(x[rows], y[rows], grid, **options)
-        else:
-            path = fit_path(x[rows], y[rows], grid, data.num_classes, **options)
-
-        def scored(embeddings: Tensor, g: int) -> Predictions:
-            return Predictions(path.logits(embeddings, g).float(), multilabel=data.multilabel)
-
-        best = max(range(len(grid)), key=lambda g: (data.judge(scored(data.val.embeddings, g)), float(grid[g])))
-        return scored(data.test.embeddings, best)
+        fits = Converged(self, None if data.multilabel else data.num_classes).sweep(x[rows], y[rows])
+        best = max(fits, key=lambda fit: data.judge(scored(fit, data.val.embeddings)))
+        return scored(best, data.test.embeddings, val_temperature(best, data))
 
 
 def _share(fraction: str) -> float:

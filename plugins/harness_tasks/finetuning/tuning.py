@@ -15,6 +15,7 @@ from harness.evidence import Predictions
 from harness.numerics.calibration import temperature
 from harness.passes import is_out_of_memory
 from harness.tasks import Fold, TaskData
+from harness.views import seen
 from harness_tasks.finetuning.batches import augmentation, epochs, feed
 from harness_tasks.finetuning.journal import Journal, Outcome
 from harness_tasks.finetuning.training import Net, Training
@@ -33,7 +34,7 @@ class Tuning:
         self.task, self.data = task, data
         self.journal = Journal(data.scratch)
         assert data.encoder is not None
-        self.augment = augmentation(task.augment, data.encoder.preprocess, data.seed)
+        self.augment = augmentation(task.augment, seen(data.encoder.preprocess, task.view), data.seed)
         torch.manual_seed(data.seed)
         self.net = Net(data.encoder, _width(data.encoder, data.train), data.num_classes, data.device)
         self.initial = copy.deepcopy(self.net.state_dict())

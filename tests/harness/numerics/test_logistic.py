@@ -14,6 +14,8 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from harness.numerics import lbfgs, logistic
+from harness.numerics.continuation import stages
 from harness.numerics.logistic import WEIGHT_DECAYS, LogisticPath, fit_path, fit_path_multilabel
 
 DECAYS = torch.tensor([1e-4, 1e-1, 10.0, 1e4], dtype=torch.float64)
@@ -129,6 +131,81 @@ def test_groups_of_the_grid_do_not_matter(blobs: tuple[Tensor, Tensor]) -> None:
     whole, parts = (fit_path(x, y, DECAYS, 4, rtol=1e-12, memory=memory) for memory in (1 << 30, 1))
     torch.testing.assert_close(whole.objective, parts.objective, rtol=1e-10, atol=0)
     torch.testing.assert_close(whole.weight, parts.weight, rtol=1e-3, atol=1e-2)
+
+
+def test_blocks_of_images_do_not_matter(blobs: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = blobs
+    labels = torch.stack([y == 0, y < 2], 1).long()
+    whole, each = fit_path(x, y, DECAYS, 4, rtol=1e-12), fit_path_multilabel(x, labels, DECAYS, rtol=1e-12)
+    for name, value in (("ROWS", 7), ("BLOCK", {"cuda": 1}), ("TILE", {"cuda": 1})):
+        monkeypatch.setattr(lbfgs, name, value)
+    parts, each_part = fit_path(x, y, DECAYS, 4, rtol=1e-12), fit_path_multilabel(x, labels, DECAYS, rtol=1e-12)
+    torch.testing.assert_close(whole.objective, parts.objective, rtol=1e-10, atol=0)
+    torch.testing.assert_close(each.objective, each_part.objective, rtol=1e-10, atol=0)
+
+
+def test_order_and_repetition_of_the_grid_do_not_matter(blobs: tuple[Tensor, Tensor]) -> None:
+    x, y = blobs
+    labels = torch.stack([y == 0, y < 2], 1).long()
+    order = torch.tensor([2, 0, 2, 3, 1])
+    for plain, mixed in (
+        (fit_path(x, y, DECAYS, 4), fit_path(x, y, DECAYS[order], 4)),
+        (fit_path_multilabel(x, labels, DECAYS), fit_path_multilabel(x, labels, DECAYS[order])),
+    ):
+        for name in ("weight", "bias", "iterations", "objective", "converged"):
+            assert torch.equal(getattr(plain, name)[order], getattr(mixed, name))
+
+
+def test_a_start_is_a_short_cut_to_the_same_place(blobs: tuple[Tensor, Tensor]) -> None:
+    x, y = blobs
+    decay = DECAYS[:1]
+    cold = fit_path(x, y, decay, 4, rtol=1e-13)
+    warm = fit_path(x, y, decay, 4, rtol=1e-13, start=(cold.weight[0], cold.bias[0] + 3))
+    assert warm.iterations.item() <= 1 < cold.iterations.item()
+    torch.testing.assert_close(warm.objective, cold.objective, rtol=1e-10, atol=0)
+    assert abs(warm.bias.sum().item()) < 1e-9
+    labels = torch.stack([y == 0, torch.ones_like(y), y < 2], 1)
+    cold = fit_path_multilabel(x, labels, decay, rtol=1e-13)
+    warm = fit_path_multilabel(x, labels, decay, rtol=1e-13, start=(cold.weight[0], cold.bias[0]))
+    assert warm.iterations.amax() <= 1
+    torch.testing.assert_close(warm.objective, cold.objective, rtol=1e-10, atol=0)
+
+
+def test_a_start_may_lack_a_class(blobs: tuple[Tensor, Tensor]) -> None:
+    x, y = blobs
+    few = fit_path(x[y > 0], y[y > 0], DECAYS[:1], 4)
+    cold = fit_path(x, y, DECAYS[:1], 4, rtol=1e-12)
+    warm = fit_path(x, y, DECAYS[:1], 4, rtol=1e-12, start=(few.weight[0], few.bias[0]))
+    torch.testing.assert_close(warm.objective, cold.objective, rtol=1e-9, atol=0)
+
+
+def test_the_whole_grid_reaches_the_optimum_in_float32(digits: tuple[Tensor, Tensor]) -> None:
+    x, y = digits
+    single, double = fit_path(x.float(), y, WEIGHT_DECAYS, 10), fit_path(x, y, WEIGHT_DECAYS, 10, rtol=1e-12)
+    best = logistic.objective(double.weight, double.bias, x, y, WEIGHT_DECAYS)
+    reached = logistic.objective(single.weight, single.bias, x.float(), y, WEIGHT_DECAYS)
+    assert (reached / best - 1).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6, 8, 9, 45])
+def test_every_strength_is_solved_once(count: int) -> None:
+    order = [g for stage in stages(count) for g in stage]
+    assert sorted(order) == list(range(count))
+    assert order[0] == 0
+
+
+def test_objective_is_the_textbooks(blobs: tuple[Tensor, Tensor]) -> None:
+    x, y = blobs
+    path = fit_path(x.float(), y, DECAYS, 4)
+    found = logistic.objective(path.weight, path.bias, x.float(), y, DECAYS)
+    torch.testing.assert_close(found, objective(path, x.float(), y, DECAYS), rtol=1e-12, atol=0)
+    labels = torch.stack([y == 0, y < 2], 1)
+    each = fit_path_multilabel(x, labels, DECAYS)
+    for g, decay in enumerate(DECAYS):
+        losses = binary_cross_entropy_with_logits(each.logits(x, g), labels.double(), reduction="none").mean(0)
+        expected = losses + decay / (2 * len(x)) * each.weight[g].square().sum(1)
+        got = logistic.objective(each.weight, each.bias, x, labels, DECAYS)[g]
+        torch.testing.assert_close(got, expected, rtol=1e-9, atol=0)
 
 
 def test_fewer_images_than_features() -> None:

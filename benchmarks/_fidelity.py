@@ -1,13 +1,10 @@
-"""Checks on real features: nearest neighbours against scikit-learn and faiss, calibration against netcal and SciPy.
+"""Checks on real features: kNN against scikit-learn and faiss, episodes against scikit-learn, calibration against netcal.
 
-    python -m benchmarks.fidelity_knn_ece FOLDER
-
-FOLDER holds the files of `benchmarks._features`.
+They are run by `benchmarks.fidelity`.
 """
 
 from __future__ import annotations
 
-import argparse
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,8 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
-from tabulate import tabulate
+from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
@@ -30,7 +26,9 @@ from harness.evidence import Predictions
 from harness.metrics import value
 from harness.numerics.calibration import temperature
 from harness.numerics.knn import neighbours, vote
+from harness.tasks import Fold, TaskData
 from harness_metrics import calibration
+from harness_tasks.fewshot import FewShot, draw
 
 KS, TEMPERATURE = (1, 20, 200), 0.07
 
@@ -103,6 +101,24 @@ def scikit_learn(f: Features, k: int) -> Tensor:
     return torch.from_numpy(model.predict(normalize(f.test.double()).numpy()))
 
 
+def few_shot(f: Features) -> Iterator[Check]:
+    """Mean accuracy of 100 episodes, and the greatest difference of one, from scikit-learn's on the same episodes."""
+    x, y = torch.cat([f.bank, f.test]), torch.cat([f.targets, f.test_targets])
+    classes = tuple(map(str, range(int(y.max()) + 1)))
+    data = TaskData({"test": Fold("test", {("embedding", "clean"): x}, y)}, classes, False, lambda evidence: 0.0)
+    for setting in ("5w5s", "5w20s"):
+        task = FewShot(setting, episodes=100)
+        ours, theirs = task.run(data).accuracy.double(), []
+        for images in draw(y.numpy(), task.ways, task.shots + task.queries, task.episodes, data.seed):
+            support, query = images[:, : task.shots].ravel(), images[:, task.shots :].ravel()
+            fitted = NearestCentroid().fit(x[support].numpy(), y[support].numpy())
+            theirs.append(100 * float(fitted.score(x[query].numpy(), y[query].numpy())))
+        differ = float((ours - torch.tensor(theirs)).abs().max())
+        yield check(
+            f.name, f"{setting} accuracy %, worst episode", float(ours.mean()), float(np.mean(theirs)), 1e-4, differ
+        )
+
+
 def ece(f: Features) -> Iterator[Check]:
     """Calibration of a logistic regression fitted on train without val, in percent; the temperature fitted on val."""
     with warnings.catch_warnings():
@@ -130,23 +146,3 @@ def logits(model: LogisticRegression, x: Tensor) -> Tensor:
     """(N, C) float32; of two classes scikit-learn gives the difference."""
     found = torch.from_numpy(model.decision_function(x.numpy())).float()
     return found if found.ndim == 2 else torch.stack([torch.zeros_like(found), found], 1)
-
-
-def checks(folder: Path) -> Iterator[Check]:
-    """All of both, of every file of the folder."""
-    for path in sorted(folder.glob("feat_*.npz")):
-        features = load(path)
-        yield from knn(features)
-        yield from ece(features)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    found = list(checks(parser.parse_args().folder))
-    print(tabulate(found, Check._fields, tablefmt="simple", floatfmt=".6g"))
-    print(f"\n{sum(row.ok for row in found)} of {len(found)} within their bounds")
-
-
-if __name__ == "__main__":
-    main()
