@@ -11,7 +11,7 @@ import numpy as np
 from harness.datasets import Dataset, Split, folds, subset
 from harness.errors import HarnessError
 from harness.pixels import decode
-from harness.testing.kit import Doubt, Fault, Finding, Kit
+from harness.testing.kit import Doubt, Fault, Finding, Kit, NotApplicable
 
 PROBED = 5_000  # images a split that are decoded to look for duplicates; larger splits are sampled
 TOLERATED = 0.01  # share of a split; published benchmarks hold a few duplicates that nobody may remove
@@ -25,6 +25,8 @@ class Source:
 
     @cached_property
     def splits(self) -> dict[str, Split]:
+        if not self.dataset.present:
+            raise NotApplicable("not on this machine: 'harness data prepare' fetches it")
         self.dataset.prepare()
         return {name: self.dataset.split(name) for name in self.dataset.card.splits}
 

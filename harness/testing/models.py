@@ -28,7 +28,10 @@ class Bench:
 
     @cached_property
     def encoder(self) -> Encoder:
-        encoder = self.model.load()
+        model = self.model
+        if model.fetch is not None and not (model.weights is not None and model.weights.is_file()):
+            raise NotApplicable("its weights are not on this machine: 'harness models fetch' gets them")
+        encoder = model.load()
         if not isinstance(encoder, Encoder):
             raise Fault(f"load() returned a {type(encoder).__name__}: wrap a plain module in harness.ModuleEncoder")
         return encoder.eval()

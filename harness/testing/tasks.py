@@ -32,7 +32,10 @@ class Trial:
 
     @cached_property
     def task(self) -> Task:
-        return getattr(self.given, "brief", self.given)() if inspect.isclass(self.given) else self.given
+        task = self.given() if inspect.isclass(self.given) else self.given
+        brief = getattr(task, "brief", None)
+        made: Task = brief() if brief is not None and task == type(task)() else task
+        return made
 
     @cached_property
     def card(self) -> DatasetCard:
