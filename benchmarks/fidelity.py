@@ -26,7 +26,7 @@ from benchmarks._features import make
 from benchmarks._fidelity import Check, Features, check, ece, few_shot, knn, load
 from harness.numerics.logistic import WEIGHT_DECAYS, LogisticPath, fit_path
 from harness_tasks.linear import Linear
-from harness_tasks.probes import Published
+from harness_tasks.probes import PROBES, Published
 
 
 def train(f: Features) -> tuple[Tensor, Tensor]:
@@ -103,11 +103,21 @@ def textbook(path: LogisticPath, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack([v for v, _ in found]), torch.stack([e for _, e in found])
 
 
+def modes(f: Features) -> Iterator[Check]:
+    """Test top-1 of the two modes of the linear task, which are not the same protocol: no bound."""
+    found = []
+    for mode in ("converged", "protocol"):
+        probe = PROBES[mode](Linear(mode=mode), int(f.targets.max()) + 1)  # type: ignore[arg-type]
+        best = max(probe.sweep(*train(f)), key=lambda fit: top1(fit.logits(f.val).argmax(1), f.val_targets))
+        found.append(top1(probe.refit(f.bank, f.targets, best).logits(f.test).argmax(1), f.test_targets))
+    yield check(f.name, "test top-1 %, converged / protocol", *found, float("inf"))
+
+
 def top1(predicted: Tensor, targets: Tensor) -> float:
     return 100 * float((predicted == targets).double().mean())
 
 
-CHECKS = {"protocol": protocol, "converged": converged, "knn": knn, "few-shot": few_shot, "ece": ece}
+CHECKS = {"protocol": protocol, "converged": converged, "modes": modes, "knn": knn, "few-shot": few_shot, "ece": ece}
 
 
 def main() -> None:

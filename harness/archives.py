@@ -200,11 +200,16 @@ def _check_merge(new: Path, folder: Path) -> None:
 def _merge(new: Path, folder: Path) -> None:
     """Move everything below `new` to `folder`, whole folders at once where there is none of the name."""
     if not folder.exists():
-        os.rename(new, folder)
-        return
+        try:
+            os.rename(new, folder)
+            return
+        except OSError:  # another process made it meanwhile
+            if not folder.is_dir():
+                raise
+            _check_merge(new, folder)
     for path in new.iterdir():
         there = folder / path.name
-        if path.is_dir() and not path.is_symlink() and there.is_dir():
+        if path.is_dir() and not path.is_symlink():
             _merge(path, there)
         else:
             os.replace(path, there)

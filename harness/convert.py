@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, one_line
 from harness.identity import file_digest
 from harness.lookup import find_model
 from harness.models import PRESETS, Model, Preprocess
@@ -17,7 +17,7 @@ from harness.plugins import Host
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.encoder import Encoder
+    from harness.encoder import Encoder, ModuleEncoder
 
 LOADER = "ckpt:{path}?arch={arch}&format=plain&preprocess={preprocess}"  # what of the catalogue reads such a file
 
@@ -28,15 +28,14 @@ def convert(host: Host, name: str, out: Path) -> str:
     The file is kept only if that URI gives, bit for bit, the model's embeddings of random images. Its metadata state
     the model's name, its architecture, and the SHA-256 of the file that it was read from (empty where it was none).
 
-    Raises `HarnessError` for a model without an architecture that a checkpoint can fill, and for a file that exists.
+    Raises `HarnessError` for a model without an architecture that a checkpoint can fill, and for a file that exists or
+    cannot be written.
     """
-    import torch
-    from safetensors.torch import save_file
+    from safetensors import SafetensorError
 
     from harness.encoder import ModuleEncoder
 
-    if out.suffix != ".safetensors" or out.exists():
-        problem = "exists already" if out.exists() else "must end in .safetensors"
+    if problem := _problem(out):
         raise HarnessError(f"{out}: {problem}: name another file")
     model = find_model(host, name)
     uri = _uri(model, out)
@@ -45,6 +44,26 @@ def convert(host: Host, name: str, out: Path) -> str:
         raise HarnessError(
             f"model {name!r} has an encoder of its own ({type(encoder).__name__}): it cannot be converted"
         )
+    try:
+        _write(host, name, model, encoder, out)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise HarnessError(f"{out}: model {name!r} cannot be written there: {one_line(error)}") from error
+    return uri
+
+
+def _problem(out: Path) -> str:
+    """What keeps a name from being that of a new file that a URI can name, or nothing."""
+    if out.suffix != ".safetensors":
+        return "must end in .safetensors"
+    if "?" in str(out):
+        return "has a '?', after which a URI has its options"
+    return "exists already" if out.exists() else ""
+
+
+def _write(host: Host, name: str, model: Model, encoder: ModuleEncoder, out: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
     state = {key: value.detach().clone().contiguous() for key, value in encoder.module.state_dict().items()}
     source = file_digest(model.weights) if model.weights is not None else ""
     metadata = {"format": "pt", "name": name, "architecture": model.card.architecture, "source_sha256": source}
@@ -58,7 +77,6 @@ def convert(host: Host, name: str, out: Path) -> str:
         os.replace(temporary, out)
     finally:
         temporary.unlink(missing_ok=True)
-    return uri
 
 
 def _uri(model: Model, path: Path) -> str:

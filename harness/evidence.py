@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -135,20 +136,41 @@ Variants = dict[str, Evidence]
 
 
 def save(variants: Variants, path: Path) -> None:
-    """Write to a safetensors file: tensors as ``variant/field``, everything else as JSON metadata."""
-    from safetensors.torch import save as serialise
+    """Write to a safetensors file: tensors as ``variant/field``, everything else as JSON metadata.
+
+    Raises `OSError` when the disk is full or the folder cannot be written.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
 
     tensors: dict[str, Tensor] = {}
     plain: dict[str, dict[str, Any]] = {}
     for variant, evidence in variants.items():
         held = evidence.tensors()
-        tensors |= {f"{variant}/{name}": value.contiguous().clone() for name, value in held.items()}
+        tensors |= {f"{variant}/{name}": value.contiguous() for name, value in held.items()}
         plain[variant] = {
             f.name: value
             for f in dataclasses.fields(evidence)
             if f.name not in held and (value := getattr(evidence, f.name)) is not None
         }
-    path.write_bytes(serialise(tensors, metadata={"evidence": json.dumps(plain)}))
+    path.touch()
+    mode = path.stat().st_mode & 0o777  # save_file would leave the file to its owner alone
+    try:
+        save_file(_apart(tensors), path, metadata={"evidence": json.dumps(plain)})
+    except SafetensorError as error:  # how it tells of a full disk
+        raise OSError(str(error)) from error
+    path.chmod(mode)
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors, those that share memory with an earlier one copied: the format refuses them."""
+    seen: set[int] = set()
+    apart = {}
+    for name, value in tensors.items():
+        memory = value.untyped_storage().data_ptr()
+        apart[name] = value.clone() if memory in seen else value
+        seen.add(memory)
+    return apart
 
 
 def load(path: Path, kind: type[Evidence]) -> Variants:

@@ -19,7 +19,7 @@ from urllib.request import Request, build_opener
 from harness.archives import unpack
 from harness.errors import HarnessError, one_line
 
-__all__ = ["Progress", "Wanted", "fetch", "require_network", "unpack"]
+__all__ = ["ByHandError", "Progress", "Wanted", "fetch", "require_network", "unpack"]
 
 Progress = Callable[[int, int | None], None]
 """Told the bytes that are there and, where known, the total; never called for what was there already."""
@@ -27,6 +27,10 @@ Progress = Callable[[int, int | None], None]
 CHUNK = 1 << 20
 TIMEOUT = 30.0  # seconds without a byte
 RESUMABLE = (OSError, HTTPException)  # HTTPError, URLError and TimeoutError are OSErrors
+
+
+class ByHandError(HarnessError):
+    """What no program can fetch: the message says how the user gets it, and where to put it."""
 
 
 def fetch(

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.datasets import DatasetCard
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UndefinedError
 from harness.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -155,10 +155,18 @@ def _redrawn(metric: Metric, evidence: tuple[Evidence, ...], found: Any, resampl
     n = len(evidence[0])
     if not isinstance(found, Weighted) and torch.as_tensor(found).shape != (n,):
         resampled = bootstrap.resample_indices(n, resamples, seed)
-        redone = [float(metric(*(e.take(index) for e in evidence))) for index in resampled]
+        redone = [_defined(metric, *(e.take(index) for e in evidence)) for index in resampled]
         return torch.tensor(redone, dtype=torch.float64)
     of = found.of if isinstance(found, Weighted) else lambda w: w @ torch.as_tensor(found).double() / n
     return torch.cat([torch.empty(0), *(of(w) for w in bootstrap.weights(n, resamples, seed))])
+
+
+def _defined(metric: Metric, *evidence: Evidence) -> float:
+    """The bare value on a resample; NaN, which `_interval` leaves out, where it has none."""
+    try:
+        return float(metric(*evidence))
+    except UndefinedError:
+        return math.nan
 
 
 def _interval(draws: Tensor) -> tuple[float | None, float | None]:

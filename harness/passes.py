@@ -44,8 +44,14 @@ def stored_dtype(precision: str) -> Any:
     return np.float16 if precision == "fp16" else np.float32
 
 
-def default_batch_size(side: int) -> int:
-    """The starting batch size for square inputs of `side` pixels; it is halved on out-of-memory."""
+def default_batch_size(side: int, device: str, threads: int) -> int:
+    """The starting batch size for square inputs of `side` pixels; it is halved on out-of-memory.
+
+    A GPU wants as much as fits; a thread of a CPU, so little that its activations stay in the cache: 16 images of 128
+    pixels are three times as fast as 512 (measured with MobileNetV2, ResNet-18 and ResNet-50).
+    """
+    if device.startswith("cpu"):
+        return threads * int(2 ** np.clip(np.log2(2**18 / side**2), 3, 5).astype(int))
     return int(2 ** np.clip(np.log2(2**23 / side**2), 4, 9).astype(int))
 
 

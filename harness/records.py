@@ -93,7 +93,8 @@ class Summary(BaseModel):
     """How a run ended; ``summary.json``.
 
     Attributes:
-        keys: the record key of each cell that was done, reused or failed: which of a folder's records are this run's.
+        undefined: each cell that has no score because its metric is undefined there, with the reason.
+        keys: the record key of each cell that was done, reused, failed or undefined: which records are this run's.
     """
 
     suite: str
@@ -109,6 +110,7 @@ class Summary(BaseModel):
     images_wanted: int = 0
     failures: list[dict[str, str]] = Field(default_factory=list)
     skips: list[dict[str, str]] = Field(default_factory=list)
+    undefined: list[dict[str, str]] = Field(default_factory=list)
     excluded_images: list[str] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
     keys: dict[Cell, str] = Field(default_factory=dict, exclude=True)
@@ -154,12 +156,20 @@ class RecordStore:
         return self.folder / model / slug(cell.task) / f"{slug(cell.metric)}-{cell.seed}-{(key or 'unknown')[:16]}.json"
 
     def done(self, cell: Cell, key: str) -> Record | None:
-        """The finished record of a cell under exactly this key, if there is one."""
+        """The record of a cell under exactly this key, if it holds a score."""
+        record = self.finished(cell, key)
+        return record if record is not None and record.status == "done" else None
+
+    def finished(self, cell: Cell, key: str) -> Record | None:
+        """The record of a cell under exactly this key, if it is done, or skipped because its score is undefined.
+
+        What was skipped (or failed) before its key was known is not finished.
+        """
         path = self.path(cell, key)
-        if not path.is_file():
+        if not key or not path.is_file():
             return None
         record = read_record(path)
-        return record if record.status == "done" and record.key == key else None
+        return record if record.status != "failed" and record.key == key else None
 
     def write(self, record: Record) -> Path:
         """Write a record. A failure never replaces a finished record; a finished one removes the cell's old failure.

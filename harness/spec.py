@@ -100,6 +100,11 @@ def cell_finished(record: Record) -> None:
 
 
 @hookspec
+def cell_skipped(record: Record) -> None:
+    """A cell of the plan has no score, as its metric is undefined there; the record holds the reason. May be reused."""
+
+
+@hookspec
 def cell_failed(record: Record) -> None:
     """A cell failed; the record holds the reason."""
 

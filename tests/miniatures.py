@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import pickle
-import pickletools
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -226,26 +223,6 @@ def cifar100(root: Path) -> Miniature:
         found = [bytes([7, label]) + p.tobytes() for p, (_, label) in zip(planes, rows, strict=True)]
         write(root / f"cifar-100-binary/{split}.bin", b"".join(found))
     return Miniature(content, NAMES)
-
-
-def cifar10_python(root: Path) -> Miniature:
-    content = listed(["train", "test"])
-    for split, rows in content.items():
-        pixels, labels = _planes(arrays(rows, 32)).reshape(len(rows), -1), [label for _, label in rows]
-        names = [f"data_batch_{i}" for i in range(1, 6)] if split == "train" else ["test_batch"]
-        cuts = [slice(0, 2), *(slice(i, i + 1) for i in (2, 3, 4)), slice(5, 6)] if split == "train" else [slice(None)]
-        for name, cut in zip(names, cuts, strict=True):
-            write(root / "cifar-10-batches-py" / name, python2({"data": pixels[cut], "labels": labels[cut]}))
-    return Miniature(content, NAMES)
-
-
-def python2(value: Any) -> bytes:
-    """A pickle as Python 2 and NumPy 1 wrote it: bytes as ``str``, arrays from ``numpy.core``."""
-    data = bytearray(pickle.dumps(value, protocol=3).replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
-    for opcode, _, at in pickletools.genops(bytes(data)):
-        if at is not None and opcode.name in ("SHORT_BINBYTES", "BINBYTES"):
-            data[at : at + 1] = {"SHORT_BINBYTES": b"U", "BINBYTES": b"T"}[opcode.name]
-    return b"\x80\x02" + bytes(data[2:])
 
 
 def stl10(root: Path) -> Miniature:

@@ -213,6 +213,10 @@ class Reporter:
         self.events.append(("cell_finished", record))
 
     @hookimpl
+    def cell_skipped(self, record: Record) -> None:
+        self.events.append(("cell_skipped", record))
+
+    @hookimpl
     def cell_failed(self, record: Record) -> None:
         self.events.append(("cell_failed", record))
 

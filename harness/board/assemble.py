@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from harness.board.columns import Cells, columns_of, limit_and_note
-from harness.board.entries import CAVEAT, Chosen, choose, entry
+from harness.board.entries import CAVEAT, choose, entry
 from harness.board.footnotes import footnotes
 from harness.board.statistics import average_ranks, places, ranks
 from harness.board.table import Board, Column, Entry, Row, Selection
@@ -79,11 +79,7 @@ def _table(records: Iterable[Record], plan: Plan | None) -> list[Cells]:
         models = groups.setdefault((r.task, r.metric["name"]), {})
         models.setdefault(r.model, defaultdict(list))[r.seed].append(r)
     wanted: dict[str, Any] = {} if plan is None else {"limit": plan.suite.limit, "any_limit": False}
-
-    def chosen(seeds: Mapping[int, list[Record]]) -> dict[int, Chosen]:
-        return {seed: choose(found, **wanted) for seed, found in sorted(seeds.items())}
-
-    return [Cells(t, m, {model: chosen(s) for model, s in models.items()}) for (t, m), models in groups.items()]
+    return [Cells(t, m, {model: choose(s, **wanted) for model, s in by.items()}) for (t, m), by in groups.items()]
 
 
 def _filled(

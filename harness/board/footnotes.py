@@ -58,17 +58,17 @@ def _reading(columns: Sequence[Column], rows: Sequence[Row], done: list[Placed])
 
 
 def _superseded(table: Iterable[Cells]) -> Iterator[str]:
-    """Cells with several records, as one line unless they are few."""
-    notes = [
-        f"{model}, {cells.task} {cells.metric}: {note}"
-        for cells in table
-        for model, seeds in cells.models.items()
-        for note in superseded(seeds)
-    ]
-    if len(notes) > MOST:
-        yield f"{len(notes)} cells have several records (revisions, limits); the newest counts. E.g. {notes[0]}"
-    else:
-        yield from notes
+    """Cells with several records, as one line a sort unless they are few."""
+    sorts: dict[str, list[str]] = defaultdict(list)
+    for cells in table:
+        for model, seeds in cells.models.items():
+            for sort, note in superseded(seeds).items():
+                sorts[sort].append(f"{model}, {cells.task} {cells.metric}: {note}")
+    for sort, notes in sorts.items():
+        if len(notes) > MOST:
+            yield f"{len(notes)} cells have {sort}. E.g. {notes[0]}"
+        else:
+            yield from notes
 
 
 def _absent(placed: Iterable[Placed], status: str) -> Iterator[str]:

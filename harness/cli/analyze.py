@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
-from harness.cli.common import make_host
+from harness.cli.common import make_host, print_table
 
 if TYPE_CHECKING:
     from harness.analyses import Analysis, Rows
     from harness.board import Board
 
-FORMATS, KINDS = ("md", "csv", "json"), ("both", "measured", "reported")
+FORMATS, KINDS = ("table", "md", "csv", "json"), ("both", "measured", "reported")
 
 
 def analyze(
     context: typer.Context,
     name: str = typer.Argument(help="An analysis; 'harness list analyses' shows them."),
     runs: list[Path] = typer.Argument(help="Run folders."),
-    format: str = typer.Option("md", help="md, csv or json."),
+    format: str = typer.Option("table", help="table, md, csv or json."),
     kind: str = typer.Option("both", help="Read measured records, reported ones, or both."),
     plots: Path = typer.Option(None, help="Write the analysis's figures to this folder, as SVG."),
 ) -> None:
@@ -65,6 +65,9 @@ def show(rows: Rows, format: str) -> None:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
     elif format == "md":
         print(tabulate([{k: _read(v) for k, v in row.items()} for row in rows], headers="keys", tablefmt="github"))
+    elif format == "table":
+        names = tuple(rows[0]) if rows else ("no rows",)
+        print_table(names, ([_read(row.get(name)) for name in names] for row in rows))
     elif rows:
         writer = csv.DictWriter(sys.stdout, rows[0].keys(), lineterminator="\n")
         writer.writeheader()

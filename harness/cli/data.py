@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="List, prepare and verify datasets.", no_args_is_help=True, rich_markup_mode=None)
 
 COLUMNS = ("dataset", "title", "classes", "images", "domain", "near", "here")
+LOGGERS = ("harness", "harness_datasets")
 
 
 @app.command("list")
@@ -43,17 +46,14 @@ def _row(host: Host, name: str, summary: str) -> tuple[Any, ...]:
 @app.command()
 def prepare(context: typer.Context, names: list[str] = typer.Argument(help="Datasets.")) -> None:
     """Fetch or render what datasets need, so that runs need not; exit status 1 if one could not be had."""
-    import logging
-
     from harness.errors import HarnessError, naming
     from harness.lookup import unprepared
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     host, failed = make_host(context), 0
     for name in names:
         try:
             dataset = unprepared(host, name)
-            with naming(f"dataset {name}"):
+            with naming(f"dataset {name}"), _logged():
                 dataset.prepare()
         except HarnessError as error:
             failed += 1
@@ -61,6 +61,26 @@ def prepare(context: typer.Context, names: list[str] = typer.Argument(help="Data
             continue
         print(f"{name}: ready, {', '.join(f'{split} {n:,}' for split, n in dataset.card.splits.items())}")
     raise typer.Exit(1 if failed else 0)
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """What the harness and its own datasets log goes to stderr, a line each; what libraries log stays as it was."""
+    import logging
+
+    handler, loggers = logging.StreamHandler(), [logging.getLogger(name) for name in LOGGERS]
+    before = [(logger.level, logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger, (level, propagate) in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+            logger.removeHandler(handler)
+            logger.propagate = propagate
 
 
 @app.command()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,7 +13,7 @@ import typer
 from harness.cli.common import make_host, print_table, split_names
 
 if TYPE_CHECKING:
-    from harness.planning import Plan
+    from harness.planning import Plan, Skip
 
 
 def plan(
@@ -52,6 +54,33 @@ def show_plan(planned: Plan) -> None:
     )
     print(f"{len(planned.passes)} passes, {planned.images:,} images to forward when nothing is stored yet")
     if planned.skips:
-        print_table(
-            ("skipped task", "metric", "reason"), ((s.task, s.metric or "(all)", s.reason) for s in planned.skips)
-        )
+        print_table(("skipped metric", "tasks", "reason"), skipped(planned))
+    for line in absent(planned):
+        print(line)
+    print(f"{len(planned):,} cells to run, {len(planned.skips):,} pairs of a task and a metric skipped")
+
+
+def skipped(planned: Plan) -> Iterator[tuple[str, str, str]]:
+    """Skips of one metric for one reason, whatever the dataset, as a row: metric, the task or how many, reason."""
+    groups: dict[tuple[str, str], list[Skip]] = {}
+    for skip in planned.skips:
+        name = planned.tasks[skip.task].dataset.card.name
+        groups.setdefault((skip.metric, re.sub(rf"\b{re.escape(name)}\b", "it", skip.reason)), []).append(skip)
+    for (metric, reason), skips in groups.items():
+        same = len({skip.reason for skip in skips}) == 1
+        tasks = skips[0].task if len(skips) == 1 else f"{len(skips)} tasks"
+        yield metric or "(all)", tasks, skips[0].reason if same else reason
+
+
+def absent(planned: Plan) -> Iterator[str]:
+    """What a run would look for in vain on this machine, with the verb that gets it.
+
+    Whether a library's own cache holds a model's weights cannot be told without loading it.
+    """
+    datasets = {text.partition("@")[2]: task.dataset for text, task in planned.tasks.items()}
+    data = [name for name, dataset in datasets.items() if not dataset.present]
+    models = [name for name, model in planned.models.items() if model.weights is None and model.fetch is not None]
+    if data:
+        yield f"not here: {', '.join(data)}: harness data prepare …"
+    if models:
+        yield f"not known to be here: {', '.join(models)}: harness models fetch …"

@@ -75,6 +75,10 @@ class ProgressReporter:
         self._advance(record)
 
     @hookimpl
+    def cell_skipped(self, record: Record) -> None:
+        self._advance(record)
+
+    @hookimpl
     def cell_failed(self, record: Record) -> None:
         self._advance(record)
         told = (record.model, record.task, record.reason)

@@ -78,11 +78,12 @@ def report(summary: Summary, board: Board, folder: Path, console: Console) -> No
     from harness.board.terminal import table
 
     console.print(table(board, console.width))
-    counts = (
-        f"{summary.done} cells done, {summary.reused} reused, {summary.failed} failed, {summary.skipped} pairs skipped"
+    cells = (
+        f"{summary.done} cells done, {summary.reused} reused, {summary.failed} failed"
+        f"{f', {len(summary.undefined)} undefined' if summary.undefined else ''}"
     )
-    passes = f"{summary.images_forwarded:,} images forwarded"
-    console.print(f"{counts}; {passes}; {summary.seconds:.1f} s", highlight=False)
+    rest = f"{summary.skipped} pairs skipped; {summary.images_forwarded:,} images forwarded; {summary.seconds:.1f} s"
+    console.print(f"{cells}; {rest}", highlight=False)
     if summary.excluded_images:
         console.print(f"{len(summary.excluded_images)} images left out, listed in summary.json", highlight=False)
     for warning in summary.warnings:

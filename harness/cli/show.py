@@ -11,6 +11,7 @@ import yaml
 from harness.cli.common import make_host
 
 if TYPE_CHECKING:
+    from harness.models import Model
     from harness.plugins import Host
 
 
@@ -53,9 +54,21 @@ def _model(host: Host, name: str) -> dict[str, Any]:
     from harness.lookup import find_model
 
     model = find_model(host, name)
-    weights = str(model.weights) if model.weights else "none (initialised or fetched on load)"
-    return {**model.card.model_dump(mode="json", exclude_defaults=True), "weights": weights,
+    return {**model.card.model_dump(mode="json", exclude_defaults=True), "weights": _weights(model),
             "preprocess": model.preprocess.model_dump(mode="json"), "identity": dict(model.identity)}  # fmt: skip
+
+
+def _weights(model: Model) -> str:
+    """Where a model's weights are. Those in a library's cache have no file of their own."""
+    import shlex
+
+    if model.weights is not None:
+        return str(model.weights)
+    if obtain := (model.card.model_extra or {}).get("obtain"):
+        return f"not here, and to be had by hand: {obtain}"
+    if model.fetch is not None:
+        return f"no file known here: 'harness models fetch {shlex.quote(model.name)}' gets it or says where it is"
+    return "initialised on load"
 
 
 def _dataset(host: Host, name: str) -> dict[str, Any]:

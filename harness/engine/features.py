@@ -20,7 +20,7 @@ from harness.datasets import Dataset, Split
 from harness.engine.live import LiveModel
 from harness.engine.options import Options
 from harness.engine.used import UsedSplit
-from harness.errors import CorruptImageError, HarnessError, OutputError
+from harness.errors import CorruptImageError, HarnessError, OutputError, UndefinedError
 from harness.evidence import Evidence
 from harness.identity import embedding_key, pixels_key
 from harness.lookup import BoundTask
@@ -47,6 +47,7 @@ class Features:
         self.suite, self.options, self.store, self.progress = suite, options, store, progress
         self.excluded: set[str] = set()
         self._used: dict[tuple[int, str], UsedSplit] = {}
+        self._examined: set[tuple[str, str]] = set()
 
     def used(self, dataset: Dataset, split: str) -> UsedSplit:
         """The split of a dataset object, kept for the run."""
@@ -86,11 +87,18 @@ class Features:
         return len(used.rows)
 
     def examine(self, dataset: Dataset, split: str, first: CorruptImageError | None = None) -> bool:
-        """Look for bad images, which all datasets of the same pixels then leave out; see `UsedSplit.examine`."""
+        """Look for bad images, which all datasets of the same pixels then leave out; see `UsedSplit.examine`.
+
+        Done once a run for the same pixels, unless a failure asks for it.
+        """
         found = self.used(dataset, split)
+        where = found.source, found.name
+        if first is None and where in self._examined:
+            return True
         found.examine(first)
+        self._examined.add(where)
         for used in self._used.values():
-            if (used.source, used.name) == (found.source, found.name):
+            if (used.source, used.name) == where:
                 used.refresh()
         return True
 
@@ -217,12 +225,18 @@ class FoldImages:
 
 
 def judge_by(metric: Metric, targets: Tensor | None) -> Callable[[Evidence], float]:
-    """A metric of evidence about the images of these targets, larger is better."""
+    """A metric of evidence about the images of these targets, larger is better.
+
+    What it returns raises `HarnessError` without targets, and where the metric is undefined on them.
+    """
 
     def judge(evidence: Evidence) -> float:
         if targets is None:
             raise HarnessError("a task that chooses by judge() needs the val fold")
-        number = value(metric, evidence.cpu().join(targets))
+        try:
+            number = value(metric, evidence.cpu().join(targets))
+        except UndefinedError as error:  # of the val images: the scores of the test images may well be defined
+            raise HarnessError(f"nothing can be chosen by {metric.name} on the val fold: {error}") from error
         return number if metric.higher_is_better else -number
 
     return judge

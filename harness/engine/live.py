@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import cached_property
 
+import torch
+
 from harness.encoder import Encoder
 from harness.engine.options import Options
 from harness.errors import HarnessError
@@ -47,7 +49,8 @@ class LiveModel:
 
     @cached_property
     def forward(self) -> Forward:
-        size = self.options.batch_size or default_batch_size(self.model.preprocess.size)
+        default = default_batch_size(self.model.preprocess.size, self.device, torch.get_num_threads())
+        size = self.options.batch_size or default
         return Forward(self.encoder, self.device, self.precision, size)
 
     def release(self) -> None:

@@ -6,11 +6,10 @@ stored embeddings, then each metric on the stored evidence. A cell whose record 
 
 from __future__ import annotations
 
-import math
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +18,7 @@ import torch
 from harness import evidence as evidences
 from harness.cache import ArrayStore, default_arrays
 from harness.engine.features import Features
+from harness.engine.job import Announcer, Job
 from harness.engine.live import LiveModel
 from harness.engine.options import Options, resolve_device
 from harness.engine.recorder import Recorder, StopRunError
@@ -30,7 +30,7 @@ from harness.passes import arithmetic, place
 from harness.planning import Cell, Plan, dataset_identity, fold_indices, task_identity
 from harness.plugins import Host
 from harness.records import Summary, sweep, write_atomically
-from harness.tasks import TaskData, TaskProgress
+from harness.tasks import TaskData
 
 
 def run_local(plan: Plan, host: Host, options: Options) -> Summary:
@@ -62,18 +62,6 @@ def run_local(plan: Plan, host: Host, options: Options) -> Summary:
         host.emit("run_finished", summary=summary)
     write_atomically(options.out / "summary.json", summary.model_dump_json(indent=1).encode() + b"\n")
     return summary
-
-
-@dataclass(frozen=True)
-class Job:
-    """One task of one model at one seed: the cells that share one piece of evidence, `key`."""
-
-    model: str
-    task: str
-    seed: int
-    key: str
-    cells: tuple[Cell, ...]
-    paired: bool
 
 
 class LocalRun:
@@ -165,6 +153,7 @@ class LocalRun:
             for fold in fold_indices(self.plan.suite, bound).values() if bound.protocol.needs.encoder else ():
                 if self.recorder.guard(job.cells, partial(self.features.examine, bound.dataset, fold.split)) is None:
                     failed.add(job.task)
+                    self.lost[job.model, job.task] = self.recorder.reason
                     break
         return failed
 
@@ -215,9 +204,12 @@ class LocalRun:
         """Run the task, join the targets it was not shown, and store the outcome."""
         protocol = self.plan.tasks[job.task].protocol
         scratch = self.store.scratch(job.key)
+        if self.options.force:
+            shutil.rmtree(scratch, ignore_errors=True)
         data, targets = self.features.data(live, self.plan.tasks[job.task], job.seed, scratch)
-        check_train(job.task, data)
-        data = replace(data, progress=Announcer(self.host, job.model, job.task))
+        if not protocol.episodic:
+            check_train(job.task, data)
+        data = replace(data, progress=Announcer(self.host, job))
         precision = self.plan.suite.precision if protocol.needs.encoder else "fp32"
         devices = [torch.device(self.device)] if self.device.startswith("cuda") else []
         with torch.random.fork_rng(devices), arithmetic(precision, self.device), place(self.device):
@@ -251,35 +243,21 @@ class LocalRun:
     def _measure(
         self, cell: Cell, sides: tuple[Variants, ...], facts: Mapping[str, Any], seconds: dict[str, float]
     ) -> None:
-        """Score every variant that all sides have. Raises `UndefinedError` when the metric has no value on any."""
+        """Score the variants that all sides have, except those on which the metric is undefined.
+
+        Raises `UndefinedError` when it is on the first.
+        """
         start = time.perf_counter()
         metric, resamples = self.plan.metrics[cell.metric], self.plan.suite.resamples
         common = [variant for variant in sides[0] if all(variant in side for side in sides)]
         scores: list[Score] = []
-        undefined: UndefinedError | None = None
         for variant in common:
             try:
                 scores.append(score(metric, *(s[variant] for s in sides), variant=variant, resamples=resamples))
-            except UndefinedError as error:
-                undefined = error
-        if undefined and not scores:
-            raise undefined
+            except UndefinedError:
+                if not scores:  # the first is the one that ranks, and no other may take its place
+                    raise
         self.recorder.done(cell, scores, facts, seconds | {"metric": round(time.perf_counter() - start, 3)})
-
-
-class Announcer:
-    """Tells reporters how far a task is, half a second apart at least, and when it is done."""
-
-    SECONDS = 0.5
-
-    def __init__(self, host: Host, model: str, task: str) -> None:
-        self.host, self.model, self.task = host, model, task
-        self.last = -math.inf
-
-    def __call__(self, done: int, total: int) -> None:
-        if done >= total or time.monotonic() - self.last >= self.SECONDS:
-            self.last = time.monotonic()
-            self.host.emit("task_progress", progress=TaskProgress(self.model, self.task, done, total))
 
 
 def works(action: Callable[[], Any]) -> bool:

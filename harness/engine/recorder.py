@@ -25,6 +25,10 @@ def about(card: DatasetCard) -> dict[str, Any]:
     return facts | {"classes": card.num_classes}
 
 
+def _named(cell: Cell) -> dict[str, str]:
+    return {name: str(value) for name, value in cell._asdict().items() if value is not None}
+
+
 class StopRunError(Exception):
     """``--fail-fast`` met a failed cell."""
 
@@ -63,7 +67,7 @@ class Recorder:
         if self.options.force:
             return None
         try:
-            return self.records.done(cell, self.key(cell))
+            return self.records.finished(cell, self.key(cell))
         except HarnessError as error:
             if str(error) not in self.summary.warnings:
                 self.summary.warnings.append(str(error))
@@ -75,9 +79,13 @@ class Recorder:
         if record is None:
             return False
         self.records.forget_failure(cell)
+        record = record.model_copy(update={"reused": True})
+        if record.status == "skipped":
+            self._tell_undefined(cell, record)
+            return True
         self.summary.keys[cell] = record.key
         self.summary.reused += 1
-        self.host.emit("cell_finished", record=record.model_copy(update={"reused": True}))
+        self.host.emit("cell_finished", record=record)
         return True
 
     def done(self, cell: Cell, scores: list[Score], facts: Mapping[str, Any], seconds: dict[str, float]) -> None:
@@ -109,8 +117,9 @@ class Recorder:
         except (OutputError, StopRunError):
             raise
         except UndefinedError as error:
+            self.reason = one_line(error)
             for cell in cells:
-                self._undefined(cell, one_line(error))
+                self._undefined(cell)
             return None
         except (Exception, SystemExit) as error:  # what model, task or metric code raises fails its cells, not the run
             self.reason = one_line(error)
@@ -118,12 +127,15 @@ class Recorder:
                 self._failed(cell, error)
             return None
 
-    def _undefined(self, cell: Cell, reason: str) -> None:
-        record = self._record(cell, "skipped", reason=reason)
+    def _undefined(self, cell: Cell) -> None:
+        record = self._record(cell, "skipped", reason=self.reason)
         self.records.write(record)
+        self._tell_undefined(cell, record)
+
+    def _tell_undefined(self, cell: Cell, record: Record) -> None:
         self.summary.keys[cell] = record.key
-        self.summary.skipped += 1
-        self.summary.skips.append({"task": cell.task, "metric": cell.metric, "reason": reason, "model": cell.model})
+        self.summary.undefined.append(_named(cell) | {"reason": record.reason})
+        self.host.emit("cell_skipped", record=record)
 
     def _failed(self, cell: Cell, error: BaseException) -> None:
         printed = "".join(traceback.format_exception(error))
@@ -132,8 +144,7 @@ class Recorder:
         self.records.write(record)
         self.summary.keys[cell] = record.key
         self.summary.failed += 1
-        named = {name: str(value) for name, value in cell._asdict().items() if value is not None}
-        self.summary.failures.append(named | {"reason": record.reason})
+        self.summary.failures.append(_named(cell) | {"reason": record.reason})
         self.host.emit("cell_failed", record=record)
         if self.options.fail_fast:
             raise StopRunError

@@ -5,15 +5,17 @@ from __future__ import annotations
 from torch import Tensor
 
 BOUND = 100.0
-"""Temperatures are sought from 1 / BOUND to BOUND."""
+"""Temperatures are sought from 1 / BOUND to BOUND times the scale of the margins."""
 
 
 def temperature(logits: Tensor, targets: Tensor) -> float:
     """Return the T for which ``softmax(logits / T)`` has the least negative log-likelihood of the targets.
 
     The likelihood is convex in b = 1 / T: Newton's method in float64, with bisection where a step would leave the
-    bracket of the root. Where it has no minimum within the bounds, as on images all classified correctly (T to 0) or
-    worse than by chance (T to infinity), the bound is returned.
+    bracket of the root. Margins, logits minus the target's, are first divided by their root mean square, so that the
+    temperature of k times the logits is k times theirs. Where there is no minimum within the bounds, as on images all
+    classified correctly (T to 0) or worse than by chance (T to infinity), the bound is returned; 1 where all logits of
+    each image are equal, and any temperature is as good.
 
     Args:
         logits: (N, C).
@@ -25,11 +27,17 @@ def temperature(logits: Tensor, targets: Tensor) -> float:
         raise ValueError("a temperature needs images to be fitted on")
     z = logits.double()
     z = z - z.gather(1, targets[:, None])
+    scale = float(z.square().mean().sqrt())
+    return scale / _sharpest(z / scale) if scale else 1.0
+
+
+def _sharpest(z: Tensor) -> float:
+    """Return the b within the bounds that minimises the negative log-likelihood of margins (N, C) of unit scale."""
     low, high = 1 / BOUND, BOUND
     if _derivatives(z, high)[0] <= 0:
-        return 1 / high
+        return high
     if _derivatives(z, low)[0] >= 0:
-        return 1 / low
+        return low
     b = 1.0
     for _ in range(200):
         slope, curvature = _derivatives(z, b)
@@ -39,7 +47,7 @@ def temperature(logits: Tensor, targets: Tensor) -> float:
         if abs(step - b) <= 1e-12 * b:
             break
         b = step
-    return 1 / b
+    return b
 
 
 def _derivatives(margins: Tensor, b: float) -> tuple[float, float]:

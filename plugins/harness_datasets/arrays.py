@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ class Arrays(Dataset):
             raise HarnessError(f"{self.path}: has no array {name!r}: expected {expected}")
         try:
             return read_member(self.path, f"{name}.npy")
-        except (OSError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise HarnessError(f"{self.path}: array {name!r} cannot be read: {error}") from error
         except ValueError as error:
             raise HarnessError(f"{self.path}: array {name!r} cannot be read (a pickle is refused): {error}") from error

@@ -15,6 +15,7 @@ import numpy as np
 
 from harness.datasets import Dataset, DatasetCard, Split
 from harness.errors import HarnessError, one_line
+from harness.fetch import require_network
 from harness.identity import digest
 from harness_datasets.cachefolder import data_folder
 from harness_datasets.hflabels import Labels, read_labels
@@ -88,15 +89,19 @@ class HuggingFace(Dataset):
         return Split(EncodedImages(rows, self.image), self._labels.targets[name], ids)
 
     def prepare(self) -> None:
-        """Download a repository and save it in the data folder; does nothing for one that is there, or a folder."""
+        """Download a repository and save it in the data folder; does nothing for one that is there, or a folder.
+
+        Of two processes that do so at once the first one's folder stays. Raises `HarnessError` when it cannot be had.
+        """
         if self.local or self.root.is_dir():
             return
         library, root = _library(), self.root
+        require_network(f"hfds:{self.source}", root)
         partial = root.with_name(f".{root.name}.{os.getpid()}.tmp")
         try:
             loaded = library.load_dataset(self.source, name=self.config or None)
             loaded.save_to_disk(str(partial))
-            os.replace(partial, root)
+            _claim(partial, root)
         except (OSError, ValueError, RuntimeError, library.exceptions.DatasetsError) as error:
             raise HarnessError(f"hfds:{self.source}: cannot be downloaded: {one_line(error)}") from error
         finally:
@@ -184,6 +189,15 @@ class EncodedImages(Sequence[bytes]):
             return [self[i] for i in range(len(self))[index]]
         image = self.rows[int(np.intp(index))][self.column]
         return (image and image["bytes"]) or b""
+
+
+def _claim(made: Path, root: Path) -> None:
+    """Move the folder to its place, unless another process had its own there first."""
+    try:
+        os.replace(made, root)
+    except OSError:
+        if not root.is_dir():
+            raise
 
 
 def _library() -> ModuleType:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness import metric
+from harness.errors import UndefinedError
 from harness.evidence import Estimates
 from harness.metrics import Weighted
 
@@ -16,12 +17,15 @@ if TYPE_CHECKING:
 def r2(e: Estimates) -> Weighted:
     """Coefficient of determination, 1 - residual by total sum of squares, averaged over the targets that vary.
 
-    Negative, and not clipped, where the estimates are worse than the test images' mean.
+    Negative, and not clipped, where the estimates are worse than the images' mean. Raises `UndefinedError` when no
+    target varies.
     """
     truth = e.targets.double()
     residual = (truth - e.values).square()
     centred = truth - truth.mean(0)  # no sum below is a small difference of large numbers
     varies = (centred != 0).any(0)
+    if not bool(varies.any()):
+        raise UndefinedError("r2 is undefined: no target varies")
     residual, centred = residual[:, varies], centred[:, varies]
 
     def of(w: Tensor) -> Tensor:

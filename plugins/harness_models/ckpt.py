@@ -12,7 +12,7 @@ from harness.models import Model, ModelCard, Preprocess, preprocess_of
 from harness_models import architectures
 from harness_models.cards import NO_CARD, completed
 from harness_models.formats import Format, format_of
-from harness_models.sources import checkpoint_folder, fetcher, is_url, locate
+from harness_models.sources import basename, fetcher, in_folder, is_url, locate
 
 if TYPE_CHECKING:
     from harness.encoder import Encoder
@@ -41,7 +41,7 @@ def model(
         obtain: how to get a file that no URL gives as it is, since it is converted or behind a page. Such a file is
             looked for in the checkpoint folder too, and may be absent until the model is loaded.
 
-    Raises `HarnessError` for a file that does not exist and for unknown names.
+    Raises `HarnessError` for a file that does not exist, for unknown names, and a `file` with folders.
     """
     layout, input_ = format_of(format), preprocess_of(preprocess)
     path = _place(source, file, obtain)
@@ -82,5 +82,5 @@ def load(path: Path, arch: str, layout: Format, preprocess: Preprocess, sha256: 
 def _place(source: str, file: str, obtain: str) -> Path:
     """`locate`, but for a file of another name than its URL's, and for one that the user is told how to obtain."""
     if file or (obtain and not Path(source).is_file()):
-        return checkpoint_folder() / (file or Path(source).name)
+        return in_folder(file or basename(source))
     return locate(source)

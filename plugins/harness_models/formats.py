@@ -18,6 +18,7 @@ from harness.errors import HarnessError, nearest
 from harness.yamlfile import YamlFile
 
 Weights = dict[str, Any]
+PARTS = 20_000  # nested dictionaries of a checkpoint, of which the largest networks have some thousands
 
 
 class Format(BaseModel):
@@ -63,7 +64,8 @@ class Format(BaseModel):
     def weights(self, content: Mapping[str, Any]) -> Weights:
         """A checkpoint's weights under the backbone's keys.
 
-        Raises `HarnessError` when two keys become one, and for a tensor that a transform does not fit.
+        Raises `HarnessError` for keys that are no names, when two keys become one, and for a tensor that a transform
+        does not fit.
         """
         for key in self.unwrap:
             if isinstance(inner := content.get(key), Mapping):
@@ -83,7 +85,7 @@ class Format(BaseModel):
 
     def _joined(self, content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         if not self.join:
-            yield from content.items()
+            yield from ((_checked(key), value) for key, value in content.items())
         for key in self.join:
             if isinstance(part := content.get(key), Mapping):
                 yield from _flat(part)
@@ -96,13 +98,25 @@ class Format(BaseModel):
         return key
 
 
-def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested mappings as one: ``{"a": {"b": 1}}`` gives ``a/b``."""
-    for key, value in content.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}/")
-        else:
-            yield f"{prefix}{key}", value
+def _checked(key: Any) -> str:
+    if not isinstance(key, str):
+        raise HarnessError("holds keys that are no names: not a checkpoint of weights")
+    return key
+
+
+def _flat(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Nested mappings as one: ``{"a": {"b": 1}}`` gives ``a/b``. Those that hold each other would have no end."""
+    left, parts = [("", content)], 0
+    while left:
+        prefix, part = left.pop()
+        for key, value in part.items():
+            name = f"{prefix}{_checked(key)}"
+            if isinstance(value, Mapping):
+                left.append((f"{name}/", value))
+            else:
+                yield name, value
+        if (parts := parts + 1) > PARTS:
+            raise HarnessError(f"holds more than {PARTS:,} dictionaries: not a checkpoint of weights")
 
 
 def _kernel(weights: Weights, key: str) -> None:

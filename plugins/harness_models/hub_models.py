@@ -1,13 +1,15 @@
 """``hub:OWNER/REPO[:BRANCH]:ENTRY`` and ``hub:FOLDER:ENTRY``: what a repository's ``hubconf.py`` makes (torch.hub).
 
-This runs the repository's code. A run only ever uses a copy that is on this machine already; ``harness models fetch``
-makes one, of a repository that the user trusts: ``hub:OWNER/REPO:BRANCH:ENTRY?trust=1``.
+This runs the repository's code. A run uses a copy that is on this machine already; ``harness models fetch`` makes one,
+of a repository that the user trusts: ``hub:OWNER/REPO:BRANCH:ENTRY?trust=1``. A run refuses the downloads of torch.hub;
+it cannot stop code that downloads by other means.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from harness.encoder import Encoder
     from harness.fetch import Progress
 
+_replacing = threading.RLock()  # torch.hub's function of downloads is one for all threads
 ARCHIVE = "https://github.com/{name}/archive/{branch}.zip"
 
 
@@ -198,15 +201,16 @@ def _behead(module: nn.Module, head: str, source: str) -> None:
 
 @contextmanager
 def _downloads(replacement: Callable[..., None]) -> Iterator[None]:
-    """`replacement` does what torch.hub downloads with, as ``load_state_dict_from_url`` calls it."""
+    """`replacement` does what torch.hub downloads with, as ``load_state_dict_from_url`` calls it; for one thread."""
     import torch
 
-    before = torch.hub.download_url_to_file
-    torch.hub.download_url_to_file = replacement
-    try:
-        yield
-    finally:
-        torch.hub.download_url_to_file = before
+    with _replacing:
+        before = torch.hub.download_url_to_file
+        torch.hub.download_url_to_file = replacement
+        try:
+            yield
+        finally:
+            torch.hub.download_url_to_file = before
 
 
 def _refuse(source: str, url: str, dst: str, hash_prefix: str | None = None, progress: bool = True) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import pickle
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -99,7 +99,21 @@ def _scalar(dtype: Any, raw: Any = b"") -> Any:
 
 
 def _named_tuple(name: Any, fields: Any, module: Any = "") -> type[Inert]:
-    return type("NamedTuple", (Inert,), {"fields": tuple(map(str, fields))})
+    if not all(isinstance(field, str) for field in fields):
+        raise pickle.UnpicklingError("a named tuple has a field without a name")
+    return type("NamedTuple", (Inert,), {"fields": tuple(fields)})
+
+
+def _ordered(pairs: Any = ()) -> OrderedDict[Any, Any]:
+    """Of pairs, as Python 2 writes it; later ones come empty and are filled."""
+    _check_keys([key for key, _ in pairs])
+    return OrderedDict(pairs)
+
+
+def _check_keys(keys: Iterable[Any]) -> None:
+    """Refuse all but names and numbers: to hash a tuple in a tuple in a tuple… would overflow the stack."""
+    if any(not isinstance(key, str | int) for key in keys):
+        raise pickle.UnpicklingError("a dictionary has a key that is no name")
 
 
 _numpy = {"_reconstruct": _Call(lambda *args: Array()), "scalar": _Call(_scalar)}
@@ -156,7 +170,7 @@ BROKEN = (
 BYOL_STATE = ("online_params", "target_params", "online_state", "target_state", "opt_state")
 JAX: dict[str, Any] = {
     **NUMPY,
-    "collections.OrderedDict": OrderedDict,
+    "collections.OrderedDict": _Call(_ordered),
     "_codecs.encode": _Call(lambda text, encoding="latin1": _bytes(text)),
     **dict.fromkeys(("builtins.bytes", "__builtin__.bytes"), _Call(lambda: b"")),  # protocol 2 writes no empty bytes
     "dill._dill._create_namedtuple": _Call(_named_tuple),
@@ -166,7 +180,29 @@ JAX: dict[str, Any] = {
 JAX_PACKAGES = ("byol", "haiku", "jax", "jaxlib", "optax")  # whose objects are containers here
 
 
-class _Arrays(pickle.Unpickler):
+def _guarded(code: bytes, keys: slice) -> tuple[int, Callable[[Any], None]]:
+    """An operation that fills a dictionary, behind a look at the keys, which lie there on the stack."""
+    fill = pickle._Unpickler.dispatch[code[0]]
+
+    def guarded(unpickler: Any) -> None:
+        _check_keys(unpickler.stack[keys])
+        fill(unpickler)
+
+    return code[0], guarded
+
+
+SETS = (pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSET)  # which hash their members, and which no array needs
+FILLS = ((pickle.SETITEM, slice(-2, -1)), (pickle.SETITEMS, slice(0, None, 2)), (pickle.DICT, slice(0, None, 2)))
+
+
+class _Arrays(pickle._Unpickler):
+    """The one in Python: it can be told which operations it has, and keeps few numbers of what it remembers."""
+
+    dispatch: ClassVar = {
+        **{code: load for code, load in pickle._Unpickler.dispatch.items() if bytes([code]) not in SETS},
+        **dict(_guarded(*fill) for fill in FILLS),
+    }
+
     def find_class(self, module: str, name: str) -> Any:
         full = f"{module}.{name}"
         if full in JAX:
@@ -184,7 +220,7 @@ def read_arrays(path: Path) -> dict[str, Any]:
     """
     try:
         with path.open("rb") as file:
-            content = _plain(_Arrays(file).load())
+            content = _plain(_Arrays(file).load(), {})
     except HarnessError as error:
         raise HarnessError(f"{path}: {error}") from error
     except BROKEN as error:
@@ -194,17 +230,27 @@ def read_arrays(path: Path) -> dict[str, Any]:
     return content
 
 
-def _plain(value: Any) -> Any:
-    """Dictionaries, lists and tensors in place of the stand-ins; None for what holds neither."""
+def _plain(value: Any, done: dict[int, Any]) -> Any:
+    """Dictionaries, lists and tensors in place of the stand-ins; None for what holds neither.
+
+    Args:
+        done: the results by the identity of what they are of: what is there many times is one object here too.
+    """
+    if id(value) not in done:
+        done[id(value)] = _converted(value, done)
+    return done[id(value)]
+
+
+def _converted(value: Any, done: dict[int, Any]) -> Any:
     if isinstance(value, Array):
         return value.tensor
     if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
+        return {key: _plain(entry, done) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
+        return [_plain(entry, done) for entry in value]
     if not isinstance(value, Inert):
         return value
     if value.fields:
-        return {name: _plain(entry) for name, entry in zip(value.fields, value.args, strict=True)}
+        return {name: _plain(entry, done) for name, entry in zip(value.fields, value.args, strict=True)}
     inner = [part for part in (*value.args, value.state, value.items) if isinstance(part, dict | Array) and part != {}]
-    return _plain(inner[0]) if len(inner) == 1 else None
+    return _plain(inner[0], done) if len(inner) == 1 else None

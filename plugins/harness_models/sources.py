@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from harness.errors import HarnessError, naming
-from harness.fetch import Progress, fetch, require_network
+from harness.fetch import ByHandError, Progress, fetch, require_network
 
 
 def checkpoint_folder() -> Path:
@@ -22,13 +22,25 @@ def is_url(source: str) -> bool:
     return source.startswith(("https://", "http://"))
 
 
+def in_folder(name: str) -> Path:
+    """The file of that name in the checkpoint folder. Raises `HarnessError` for what would lie elsewhere."""
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise HarnessError(f"{name!r} is no name of a checkpoint file: it must be one name, without folders")
+    return checkpoint_folder() / name
+
+
+def basename(source: str) -> str:
+    """The last part of a path, or of a URL's path, without its escapes."""
+    return PurePosixPath(unquote(urlsplit(source).path) if is_url(source) else source).name
+
+
 def locate(source: str) -> Path:
     """The file a path, or the basename of a URL, stands for; a URL's need not exist yet.
 
-    Raises `HarnessError` for a path without a file.
+    Raises `HarnessError` for a path without a file, and a URL without a basename.
     """
     if is_url(source):
-        return checkpoint_folder() / unquote(Path(urlsplit(source).path).name)
+        return in_folder(basename(source))
     path = Path(source).expanduser()
     if not path.is_file():
         raise HarnessError(f"no checkpoint file {path}")
@@ -59,7 +71,7 @@ def fetcher(source: str, path: Path, digest: str = "", obtain: str = "") -> Call
 
 def _fetch(source: str, path: Path, digest: str, obtain: str, progress: Progress) -> Path:
     if obtain and not path.is_file():
-        raise HarnessError(f"cannot be fetched to {path} by itself: {obtain}")
+        raise ByHandError(f"cannot be fetched to {path} by itself: {obtain}")
     return path if obtain else fetch(source, path, digest, progress=progress)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import pickletools
 import re
+import struct
 import threading
 import warnings
 from collections.abc import Collection, Iterator, Mapping
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from harness.errors import HarnessError, one_line
 from harness.identity import file_digest
 from harness_models.formats import FORMATS, Format
-from harness_models.pickles import SAFE, read_arrays
+from harness_models.pickles import BROKEN, SAFE, read_arrays
 
 PICKLES = (".pth", ".pt", ".tar", ".bin", ".ckpt", ".torch")
 ARRAYS = ".pkl"  # a pickle of arrays that torch did not write
@@ -59,7 +60,7 @@ def read(path: Path) -> dict[str, Any]:
                 "convert it to safetensors"
             ) from error
         raise HarnessError(f"{path}: truncated, or no checkpoint that torch can read") from error
-    except (RuntimeError, EOFError, OSError, ValueError, TypeError) as error:
+    except (*BROKEN, RuntimeError, AssertionError, struct.error) as error:  # whatever torch stumbles over
         raise HarnessError(f"{path}: cannot be read as a checkpoint: {one_line(error)[:200]}") from error
     if not isinstance(content, dict):
         raise HarnessError(f"{path}: holds a {type(content).__name__}, not a dictionary of weights")
@@ -88,8 +89,8 @@ def check_digest(path: Path, sha256: str) -> None:
 def load_strictly(module: nn.Module, path: Path, layout: Format) -> None:
     """Load a checkpoint into `module`, each weight cast to the module's dtype.
 
-    Raises `HarnessError` that counts and names the keys when any is missing, unexpected or of another shape, and
-    names a format that would fit.
+    Raises `HarnessError` that counts and names the keys when any is missing, unexpected, of another shape or
+    kind (sparse, quantised, integers for floats), and names a format that would fit.
     """
     wanted, content = module.state_dict(), read(path)
     try:
@@ -111,16 +112,35 @@ def _backbone_weights(content: Mapping[str, Any], layout: Format, wanted: Mappin
 
 def _faults(found: Mapping[str, Any], wanted: Mapping[str, Tensor]) -> list[str]:
     """What keeps the weights from being loaded; nothing when they fit."""
+    both = wanted.keys() & found.keys()
+    kinds = {key: kind for key in both if isinstance(found[key], Tensor) and (kind := _kind(found[key], wanted[key]))}
     shapes = {
         f"{key} {_shape(found[key])}, not {_shape(wanted[key])}"
-        for key in wanted.keys() & found.keys()
+        for key in both - kinds.keys()
         if not isinstance(found[key], Tensor) or found[key].shape != wanted[key].shape
     }
     # Files of before torch 0.4.1 lack the counter num_batches_tracked, which no output depends on.
     missing = [key for key in wanted.keys() - found.keys() if not key.endswith("num_batches_tracked")]
     unexpected = found.keys() - wanted.keys()
-    faults = _listed("missing", missing), _listed("unexpected", unexpected), _listed("of another shape", shapes)
-    return [fault for fault in faults if fault]
+    faults = {
+        "missing": missing,
+        "unexpected": unexpected,
+        "of another kind": [f"{key} {kind}" for key, kind in kinds.items()],
+        "of another shape": shapes,
+    }
+    return [_listed(what, keys) for what, keys in faults.items() if keys]
+
+
+def _kind(found: Tensor, wanted: Tensor) -> str:
+    """What a tensor is that cannot be copied into the wanted one as it stands, or nothing for one that can."""
+    kinds = {
+        "nested": found.is_nested,
+        "quantised": found.is_quantized,
+        "meta": found.is_meta,
+        "sparse": found.layout != torch.strided,
+        str(found.dtype).removeprefix("torch."): wanted.is_floating_point() and not found.is_floating_point(),
+    }
+    return next((kind for kind, holds in kinds.items() if holds), "")
 
 
 def _fitting(content: Mapping[str, Any], wanted: Mapping[str, Tensor]) -> list[str]:
@@ -130,7 +150,7 @@ def _fitting(content: Mapping[str, Any], wanted: Mapping[str, Tensor]) -> list[s
         try:
             if not _faults(_backbone_weights(content, layout, wanted), wanted):
                 names.append(name)
-        except HarnessError:  # two keys become one
+        except HarnessError:  # keys that are no names, or two that become one
             continue
     return names
 
@@ -141,9 +161,9 @@ def _shape(value: Any) -> str:
 
 
 def _listed(what: str, keys: Collection[str]) -> str:
-    """``3 keys missing (a, b, c)``, or nothing when there are none."""
+    """``3 keys missing (a, b, c)``."""
     shown = ", ".join(sorted(keys)[:SHOWN]) + (", …" if len(keys) > SHOWN else "")
-    return f"{len(keys)} keys {what} ({shown})" if keys else ""
+    return f"{len(keys)} keys {what} ({shown})"
 
 
 @contextmanager

@@ -31,12 +31,17 @@ class EventLog:
         self._write("cell_finished", {**_cell(record), "reused": record.reused, **score})
 
     @hookimpl
+    def cell_skipped(self, record: Record) -> None:
+        self._write("cell_skipped", {**_cell(record), "reused": record.reused, "reason": record.reason})
+
+    @hookimpl
     def cell_failed(self, record: Record) -> None:
         self._write("cell_failed", {**_cell(record), "reason": record.reason})
 
     @hookimpl
     def run_finished(self, summary: Summary) -> None:
-        self._write("run_finished", summary.model_dump(exclude={"failures", "skips"}))
+        counts = summary.model_dump(exclude={"failures", "skips", "undefined"})
+        self._write("run_finished", counts | {"undefined": len(summary.undefined)})
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -208,6 +208,20 @@ def test_what_is_in_the_way_is_named_before_anything_moves(tmp_path: Path) -> No
     assert content(out) == {"b/c": ""}
 
 
+def test_two_may_unpack_into_a_new_folder_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, rename = tmp_path / "out", os.rename
+    other = write_tar(tmp_path / "other.tar", [("file", "a/other.txt", "2"), ("file", "a/one.txt", "old")])
+
+    def late(source: Path, target: Path) -> None:
+        monkeypatch.setattr(os, "rename", rename)
+        unpack(other, out)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", late)
+    unpack(write_tar(tmp_path / "x.tar", PLAIN), out)
+    assert content(out) == {"a/one.txt": "1", "a/other.txt": "2", "b/c/two.txt": "22" * 999}
+
+
 def test_what_is_no_archive_is_named(tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match=r"a\.rar: not an archive: expected \.tar"):
         unpack(tmp_path / "a.rar", tmp_path / "out")

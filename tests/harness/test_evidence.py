@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import resource
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -69,14 +69,32 @@ def test_files_of_something_else(tmp_path: Path) -> None:
             load(path, kind)
 
 
-def test_a_full_disk_stops_the_run_as_for_any_array(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Path, data: bytes) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
+def test_saving_copies_only_what_shares_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied = []
+    clone = Tensor.clone
+    monkeypatch.setattr(Tensor, "clone", lambda self: copied.append(self.shape) or clone(self))
+    scores = torch.randn(6, 4)
+    save({"a": Predictions(scores), "b": Predictions(torch.randn(6, 4)), "c": Predictions(scores[:2])}, tmp_path / "e")
+    assert copied == [(2, 4)]
+    assert torch.equal(load(tmp_path / "e", Predictions)["c"].scores, scores[:2])
 
-    monkeypatch.setattr(Path, "write_bytes", full)
-    store = ArrayStore(tmp_path)
-    with pytest.raises(OutputError, match="No space left on device"):
-        store.publish("evidence", "ab", "safetensors", lambda path: evidences.save({"": predictions()}, path), {})
+
+def test_others_may_read_the_file_as_any_file(tmp_path: Path) -> None:
+    (tmp_path / "any").touch()
+    save({"": predictions()}, tmp_path / "e")
+    assert (tmp_path / "e").stat().st_mode == (tmp_path / "any").stat().st_mode
+
+
+def test_a_full_disk_stops_the_run_as_for_any_array(tmp_path: Path) -> None:
+    store, large = ArrayStore(tmp_path), {"": predictions(100_000)}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # no file may grow larger, as if the disk were full
+    try:
+        with pytest.raises(OutputError, match=r"File too large.*; free space or choose another --arrays"):
+            store.publish("evidence", "ab", "safetensors", lambda path: evidences.save(large, path), {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_rows_targets_and_devices() -> None:

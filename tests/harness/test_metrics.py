@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchmetrics.classification import MulticlassAccuracy
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UndefinedError
 from harness.evidence import Embeddings, Episodes, Predictions
 from harness.metrics import Interval, Metric, Weighted, metric, score, value
 
@@ -194,3 +194,16 @@ def test_a_metric_may_bring_an_interval_of_its_own() -> None:
     assert value(own, episodes) == 30
     with pytest.raises(HarnessError, match="outside its declared bounds"):
         score(own, Episodes(torch.tensor([220.0])))
+
+
+def test_a_resample_without_a_value_is_left_out_of_the_interval() -> None:
+    @metric("rare", accepts=Predictions, bounds=(0, 1))
+    def rare(p: Predictions) -> float:
+        if not (p.targets == 1).any():
+            raise UndefinedError("rare is undefined")
+        return float((p.targets == 1).double().mean())
+
+    p = Predictions(torch.zeros(20, 2), torch.tensor([1] + [0] * 19))
+    found = score(rare, p, resamples=200)
+    assert found.value == pytest.approx(0.05)
+    assert found.low == pytest.approx(0.05)  # a third of the resamples has no such image

@@ -227,8 +227,15 @@ def test_the_callers_precision_is_set_aside_and_restored(setting: str, precision
 
 @pytest.mark.parametrize(("side", "size"), [(16, 512), (32, 512), (224, 128), (512, 32), (4096, 16)])
 def test_the_starting_batch_size(side: int, size: int) -> None:
-    assert default_batch_size(side) == size
-    assert isinstance(default_batch_size(side), int)
+    assert default_batch_size(side, "cuda:0", 4) == size
+    assert isinstance(default_batch_size(side, "cuda:0", 4), int)
+
+
+@pytest.mark.parametrize(
+    ("side", "threads", "size"), [(32, 1, 32), (128, 1, 16), (128, 8, 128), (224, 2, 16), (518, 1, 8)]
+)
+def test_batches_on_a_cpu_stay_in_its_cache(side: int, threads: int, size: int) -> None:
+    assert default_batch_size(side, "cpu", threads) == size
 
 
 def test_the_digest_of_weights_is_of_their_content() -> None:

@@ -84,6 +84,17 @@ def test_what_is_not_done_does_not_count_as_done(store: RecordStore, status: str
     assert store.done(CELL, KEY) is None
 
 
+def test_an_undefined_score_is_finished_and_a_failure_is_not(store: RecordStore) -> None:
+    store.write(record("failed", reason="why"))
+    assert store.finished(CELL, KEY) is None
+    store.write(record("skipped", key="", reason="does not apply"))
+    assert store.finished(CELL, "") is None
+    store.write(record("skipped", reason="undefined"))
+    found = store.finished(CELL, KEY)
+    assert found is not None
+    assert (found.status, found.reason) == ("skipped", "undefined")
+
+
 def test_a_failure_never_replaces_a_finished_record(store: RecordStore) -> None:
     path = store.write(record())
     assert store.write(record("failed", reason="later")) == path

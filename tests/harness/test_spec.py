@@ -9,16 +9,19 @@ from types import ModuleType
 
 import pytest
 
-from harness import hookimpl, spec
+from harness import hookimpl, metric, spec
 from harness.api import plan, run
+from harness.errors import UndefinedError
+from harness.evidence import Predictions
 from harness.models import Model
 from harness.plugins import KINDS, Host
-from harness.registry import plural
+from harness.registry import Entry, Origin, plural
 from harness.suite import Suite
 
 HOOKS = {name: hook for name, hook in vars(spec).items() if hasattr(hook, f"{spec.GROUP}_spec")}
 REGISTER = {f"register_{plural(kind)}": kind for kind in KINDS}
-EVENTS = {"run_started", "pass_progress", "task_progress", "cell_finished", "cell_failed", "run_finished"}
+CELL = {"cell_finished", "cell_skipped", "cell_failed"}
+EVENTS = {"run_started", "pass_progress", "task_progress", *CELL, "run_finished"}
 TARGETS = {"catalogue": str(Path(__file__).parents[2] / "registry.yaml")}
 
 
@@ -52,14 +55,22 @@ def test_every_event_is_told_in_order_with_what_it_declares(host: Host, toys: Mo
 
     given = toys.toy_model(0)
     failing = Model("failing", given.card, broken, given.preprocess)  # type: ignore[arg-type]
-    suite = Suite(models=("toy0", "failing"), tasks=("centroid@toy",), metrics=("toy-hits",), resamples=0)
+
+    @metric("nowhere", accepts=Predictions)
+    def nowhere(p: Predictions) -> float:
+        raise UndefinedError("nowhere is undefined")
+
+    host["metric"].add(Entry("nowhere", nowhere, Origin("test")))
+    suite = Suite(models=("toy0", "failing"), tasks=("centroid@toy",), metrics=("toy-hits", "nowhere"), resamples=0)
     planned = plan(suite, host, {"failing": failing})
     summary = run(planned, tmp_path, host)
     assert {name for name, _ in reporter.events} == EVENTS
     assert reporter.events[0] == ("run_started", (planned, tmp_path))
     assert reporter.events[-1] == ("run_finished", summary)
     assert [r.model for r in reporter.of("cell_finished")] == ["toy0"]
-    assert [(r.model, r.reason) for r in reporter.of("cell_failed")] == [("failing", "RuntimeError: no weights")]
+    assert [(r.model, r.reason) for r in reporter.of("cell_skipped")] == [("toy0", "nowhere is undefined")]
+    assert [(r.model, r.reason) for r in reporter.of("cell_failed")] == [("failing", "RuntimeError: no weights")] * 2
+    assert sum(name in CELL for name, _ in reporter.events) == len(planned)
     last = reporter.of("pass_progress")[-1]
     assert (last.model, last.source, last.done, last.total) == ("toy0", "toy@1", 24, 24)
     steps = reporter.of("task_progress")[-1]

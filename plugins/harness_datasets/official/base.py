@@ -201,7 +201,8 @@ class Official(Dataset):
         except FileNotFoundError as error:
             raise self.missing(Path(error.filename or self.root)) from error
         except (OSError, EOFError, AssertionError, RuntimeError, ValueError, TypeError, LookupError) as error:
-            files = " and ".join(map(str, sources))
+            named = [path for path in sources if path.name in str(error)]
+            files = " and ".join(map(str, named or sources))
             raise HarnessError(f"{where}: {files} cannot be read: {one_line(error)} ({self._remedy})") from error
         self._check_classes(where, targets)
         if not isinstance(images, Paths) and len(images) and isinstance(images[0], Path):

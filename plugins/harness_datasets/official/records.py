@@ -6,14 +6,13 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
-from harness_datasets.official.base import Content, Files, Official, facts
-from harness_datasets.official.pickled import read_batch
+from harness_datasets.official.base import Content, Official, facts
 
 Bytes = NDArray[np.uint8]
 
@@ -44,35 +43,20 @@ def records(path: Path, size: int) -> Bytes:
 
 
 class Cifar10(Official):
-    """CIFAR-10 in the binary version, which needs no pickle; torchvision's Python version is read too."""
+    """CIFAR-10 in the binary version: the others are pickles, or Matlab's."""
 
     label_bytes = 1  # before the pixels of a record; the last is the label
-    python: ClassVar[Files] = {
-        "train": tuple(f"cifar-10-batches-py/data_batch_{i}" for i in range(1, 6)),
-        "test": ("cifar-10-batches-py/test_batch",),
-    }
-
-    def layouts(self) -> Sequence[Files]:
-        return (self.facts.files, self.python)
 
     def read(self, split: str) -> Content:
-        parts = [self._part(path) for path in self.paths(split)]
-        return Chain([images for images, _ in parts]), np.concatenate([labels for _, labels in parts]), None
-
-    def _part(self, path: Path) -> tuple[Bytes, NDArray[np.int64]]:
-        if path.suffix == ".bin":
-            found = records(path, self.label_bytes + 3 * 32 * 32)
-            pixels, labels = found[:, self.label_bytes :], found[:, self.label_bytes - 1].astype(np.int64)
-        else:
-            pixels, labels = read_batch(path)
-        return pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels
+        parts = [records(path, self.label_bytes + 3 * 32 * 32) for path in self.paths(split)]
+        images = [part[:, self.label_bytes :].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1) for part in parts]
+        return Chain(images), np.concatenate([part[:, self.label_bytes - 1] for part in parts]), None
 
 
 class Cifar100(Cifar10):
     """CIFAR-100 by its 100 fine labels; likewise."""
 
     label_bytes = 2
-    python: ClassVar[Files] = {"train": ("cifar-100-python/train",), "test": ("cifar-100-python/test",)}
 
 
 class Stl10(Official):

@@ -183,19 +183,13 @@ def test_unlike_scores_in_a_column_are_told(make: Make, first: dict, second: dic
     assert board.columns[0].note == f"mixed: {note}"
 
 
-def test_reported_scores_are_marked(make: Make) -> None:
-    board = build([make("a", "linear@digits", 90.0, kind="reported", version=0), make("b", "linear@digits", 80.0)])
-    assert (board.entry("a", LINEAR).mark, board.entry("a", LINEAR).kind) == ("‡", "reported")
-    assert board.columns[0].note == "", "its version is not that of a metric here"
-    assert board.counts["reported"] == 1
-    assert "‡ reported elsewhere" in notes(board)
-
-
-def test_a_measured_score_goes_before_a_newer_reported_one(make: Make) -> None:
-    reported = make("a", "linear@digits", 95.0, kind="reported", key="r", finished=2e9)
-    entry = build([reported, make("a", "linear@digits", 90.0)]).rows[0].entries[0]
-    assert (entry.value, entry.kind) == (90.0, "measured")
-    assert "others: reported 2033-05-18" in entry.note
+def test_a_seed_without_a_score_leaves_those_of_the_others(make: Make) -> None:
+    done = [make("a", "linear@digits", v, seed=s) for s, v in ((0, 88.0), (2, 90.0))]
+    undefined = make("a", "linear@digits", seed=1, status="skipped", key="k", reason="no error to be wrong about")
+    entry = build([*done, undefined]).rows[0].entries[0]
+    assert (entry.value, entry.seeds, entry.mark) == (89.0, 2, "†")
+    assert "skipped: seed 1: no error to be wrong about" in entry.note
+    assert "missing" not in entry.note
 
 
 def test_the_primary_board_shows_primary_metrics_only(make: Make) -> None:

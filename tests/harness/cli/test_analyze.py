@@ -35,9 +35,15 @@ def plain(board):
     """Nothing."""
     return []
 
+@analysis("thirds")
+def thirds(board):
+    """A number and an interval."""
+    return [{"part": 1 / 3}, {"part": [1 / 3, 1.0]}]
+
 @hookimpl
 def register_analyses(register):
     register(scores)
+    register(thirds)
     register(plain)
 
 @hookimpl
@@ -100,11 +106,17 @@ def test_formats(plugin: str, runs: tuple[str, str]) -> None:
     assert json.loads(invoke(*given, "--format", "json"))[0]["ends"] == [0.25, None]
     rows = list(csv.DictReader(io.StringIO(invoke(*given, "--format", "csv"))))
     assert rows[0] == {"model": "mine", "score": "90.0", "kind": "measured", "ends": "[0.25, null]", "nothing": ""}
-    table = invoke(*given).splitlines()
+    table = invoke(*given, "--format", "md").splitlines()
     assert [cell.strip() for cell in table[0].strip("|").split("|")] == ["model", "score", "kind", "ends", "nothing"]
     assert "mine" in table[2]
     assert "90" in table[2]
     assert invoke("--plugin", plugin, "analyze", "plain", runs[0], "--format", "csv") == ""
+
+
+def test_a_plain_table_of_four_digits_unless_asked_otherwise(plugin: str, runs: tuple[str, str]) -> None:
+    printed = invoke("--plugin", plugin, "analyze", "thirds", runs[0]).split()
+    assert [word for word in printed if not word.startswith("─")] == ["part", "0.3333", "0.3333", "to", "1.0"]
+    assert "no rows" in invoke("--plugin", plugin, "analyze", "plain", runs[0])
 
 
 def test_figures_go_to_a_folder(plugin: str, runs: tuple[str, str], tmp_path: Path) -> None:
@@ -122,7 +134,7 @@ def test_what_cannot_be_read_is_said_in_one_line(plugin: str, runs: tuple[str, s
     start = ("--plugin", plugin, "analyze", "scores")
     assert refused(*start, runs[0], "--kind", "reported") == f"no reported records in {runs[0]}"
     assert refused(*start, runs[0], "--kind", "guessed") == "--kind 'guessed': one of both, measured, reported"
-    assert refused(*start, runs[0], "--format", "xml") == "--format 'xml': one of md, csv, json"
+    assert refused(*start, runs[0], "--format", "xml") == "--format 'xml': one of table, md, csv, json"
     assert "holds no records/" in refused(*start, str(tmp_path / "nowhere"))
     assert "did you mean 'paper'" in refused("--plugin", plugin, "import-reported", "papper", "--out", str(tmp_path))
 

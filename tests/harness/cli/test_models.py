@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from click.testing import Result
 from files_server import Server, serving
 from rich.console import Console
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from typer.testing import CliRunner
 
@@ -93,9 +95,9 @@ def test_offline_nothing_is_fetched(plugin: str, server: Server, monkeypatch: py
     assert server.requests == []
 
 
-@pytest.mark.parametrize("arguments", [(), ("--all", "net-one")])
+@pytest.mark.parametrize("arguments", [(), ("--all", "net-one"), ("--suite", "zoo", "net-one")])
 def test_fetch_needs_names_or_all(arguments: tuple[str, ...]) -> None:
-    with pytest.raises(HarnessError, match="name the models, or give --all"):
+    with pytest.raises(HarnessError, match="name the models, a --suite, or give --all"):
         CliRunner().invoke(app, ["models", "fetch", *arguments], catch_exceptions=False)
 
 
@@ -148,7 +150,7 @@ def test_what_is_converted_gives_the_same_embeddings(name: str, tmp_path: Path) 
     host, out = Host(), tmp_path / "new" / "a.safetensors"
     done = invoke("models", "convert", name, str(out))
     assert done.exit_code == 0, done.exception
-    uri = done.output.strip()
+    (uri,) = shlex.split(done.output)
     assert uri.startswith(f"ckpt:{out}?arch=")
     assert torch.equal(embedded(host, uri), embedded(host, name))
     assert find_model(host, uri).preprocess == find_model(host, name).preprocess
@@ -188,3 +190,70 @@ def test_an_encoder_of_its_own_cannot_be_converted(tmp_path: Path, monkeypatch: 
 
     with pytest.raises(HarnessError, match=r"has an encoder of its own \(Own\): it cannot be converted"):
         convert(Host(), "py:own_encoder:build", tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("message", "out"),
+    [
+        (r"a\?b\.safetensors: has a '\?', after which a URI has its options: name another", "a?b.safetensors"),
+        (r"file/a\.safetensors: model 'tiny-random' cannot be written there: ", "file/a.safetensors"),
+        ("cannot be written there: OSError: .*too long", f"{'n' * 240}.safetensors"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_named(host: Host, tmp_path: Path, message: str, out: str) -> None:
+    from harness.convert import convert
+
+    (tmp_path / "file").touch()
+    with pytest.raises(HarnessError, match=message):
+        convert(host, "tiny-random", tmp_path / out)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no such key"), SafetensorError("I/O error")])
+def test_so_is_one_that_safetensors_refuses(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    from harness.convert import convert
+
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("safetensors.torch.save_file", refuse)
+    with pytest.raises(HarnessError, match=rf"a\.safetensors: model 'tiny-random' cannot .*{error}"):
+        convert(host, "tiny-random", tmp_path / "a.safetensors")
+
+
+MIXED = """
+models:
+  net-hand: {load: ckpt, source: net.pth, arch: tiny, preprocess: cifar, obtain: convert it with such a tool}
+suites:
+  mixed: {models: ["net-*"], tasks: [knn@digits]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "status"), [(["net-*"], 0), (["--suite", "mixed"], 0), (["net-hand"], 1), (["net-*", "net-hand"], 1)]
+)
+def test_what_must_be_had_by_hand_fails_only_where_it_is_named(
+    plugin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str], status: int
+) -> None:
+    monkeypatch.setenv("HARNESS_CHECKPOINTS", str(tmp_path))
+    (tmp_path / "mixed.yaml").write_text(MIXED)
+    done = invoke("--plugin", plugin, "--registry", str(tmp_path / "mixed.yaml"), "models", "fetch", *names)
+    assert done.exit_code == status, done.output
+    hand = f"net-hand: by hand: cannot be fetched to {tmp_path / 'net.pth'} by itself: convert it with such a tool"
+    assert hand in done.output.splitlines()
+    assert ("net-two: fetched to" in done.output) == (names != ["net-hand"])
+
+
+def test_show_says_how_weights_are_had(plugin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_CHECKPOINTS", str(tmp_path))
+    (tmp_path / "mixed.yaml").write_text(MIXED)
+    command = ("--plugin", plugin, "--registry", str(tmp_path / "mixed.yaml"), "show")
+    shown = {name: yaml.safe_load(invoke(*command, name).output)["weights"] for name in ("net-one", "net-local")}
+    assert shown == {
+        "net-one": "no file known here: 'harness models fetch net-one' gets it or says where it is",
+        "net-local": "initialised on load",
+    }
+    hand = yaml.safe_load(invoke(*command, "net-hand").output)
+    assert hand["weights"] == "not here, and to be had by hand: convert it with such a tool"

@@ -37,6 +37,12 @@ def test_bars_on_a_terminal(tmp_path: Path) -> None:
     assert "\x1b" in text
 
 
+def test_a_cell_without_a_score_counts_too() -> None:
+    reporter = ProgressReporter(Console(file=io.StringIO()))
+    reporter.cell_skipped(Record(status="skipped", model="m", task="t@d", metric={"name": "x"}, key="k"))
+    assert reporter.finished == 1
+
+
 def test_a_failure_is_printed_literally(tmp_path: Path) -> None:
     text = io.StringIO()
     reporter = ProgressReporter(Console(file=text, width=200))

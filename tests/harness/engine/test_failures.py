@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from engine_world import ME, Colours, go, make_host, records
 from torch import nn
 
 from harness.api import evaluate
 from harness.datasets import Split
+from harness.engine import used
+from harness.errors import HarnessError
+from harness.evidence import Predictions
+from harness.metrics import metric
 from harness.registry import Entry
 
 
@@ -64,6 +70,31 @@ def test_excluded_images_are_named(tmp_path: Path) -> None:
         "test7",
         "train7",
     ]
+
+
+def test_bad_images_are_looked_for_once_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    find = used.find_corrupt
+    monkeypatch.setattr(used, "find_corrupt", lambda *args: looked.append(len(args[1])) or find(*args))
+    host = make_host()
+    go(tmp_path, host, tasks=("pixels@colours",), metrics=("top1",), bad_images="exclude")
+    assert [n for n in looked if n] == [90, 60]
+
+
+def test_a_pair_says_that_images_could_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*args: Any) -> Any:
+        raise HarnessError("the folder is gone")
+
+    @metric("apart", accepts=Predictions, pair=True)
+    def apart(a: Predictions, b: Predictions) -> float:
+        return 0.0
+
+    monkeypatch.setattr(used, "find_corrupt", gone)
+    host = make_host()
+    host["metric"].add(Entry("apart", apart, ME))
+    summary = go(tmp_path, host, tasks=("pixels@colours",), metrics=("top1", "apart"), bad_images="exclude")
+    reason = summary.failures[-1]["reason"]
+    assert reason == "pixels@colours of net0 has no evidence to compare: the folder is gone"
 
 
 def test_one_class_only_is_a_clear_failure(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from engine_world import Colours, go, make_host, model, records
 from harness.datasets import DatasetCard, Split
 from harness.errors import UndefinedError
 from harness.evidence import Estimates, Predictions
-from harness.metrics import metric
+from harness.metrics import Metric, metric
 from harness.models import Model, Preprocess
 from harness.registry import Entry, Origin
 from harness.tasks import Needs, TaskData, task
@@ -157,6 +157,25 @@ def test_what_a_task_keeps_outlives_its_failure_and_not_its_success(tmp_path: Pa
     assert not folders[0].exists()
 
 
+def test_force_clears_what_a_task_kept(tmp_path: Path) -> None:
+    found: list[bool] = []
+
+    @task("keeps", evidence=Predictions)
+    class Keeps:
+        def run(self, data: TaskData) -> Predictions:
+            assert data.scratch is not None
+            found.append(data.scratch.exists())
+            data.scratch.mkdir(parents=True, exist_ok=True)
+            raise RuntimeError("stopped half way")
+
+    host = make_host()
+    host["task"].add(Entry("keeps", Keeps, ME))
+    fields: dict[str, Any] = {"models": ("net0",), "tasks": ("keeps@colours",), "metrics": ("top1",)}
+    for force in (False, False, True):
+        go(tmp_path, host, options={"force": force}, **fields)
+    assert found == [False, True, False]
+
+
 @task("halves", evidence=Predictions)
 class Halves:
     """Two variants."""
@@ -165,24 +184,86 @@ class Halves:
         return {"zero": Predictions(torch.zeros(60, 3)), "one": Predictions(torch.ones(60, 3))}
 
 
-def test_a_score_that_is_undefined_is_skipped_with_the_reason(tmp_path: Path) -> None:
-    @metric("picky", accepts=Predictions, bounds=(0, 1))
-    def picky(p: Predictions) -> float:
-        if p.scores.sum() == 0:
-            raise UndefinedError("picky is undefined: all scores are zero")
+def refusing(name: str, *sums: float) -> Metric:
+    """A metric that is undefined where the scores have one of these sums."""
+
+    @metric(name, accepts=Predictions, bounds=(0, 1))
+    def refuse(p: Predictions) -> float:
+        if float(p.scores.sum()) in sums:
+            raise UndefinedError(f"{name} is undefined: the sum is {p.scores.sum():.0f}")
         return 0.5
 
-    @metric("never", accepts=Predictions)
-    def never(p: Predictions) -> float:
-        raise UndefinedError("never is undefined: as it says")
+    return refuse
 
+
+def test_a_score_that_is_undefined_is_told_with_the_reason_and_never_sought_again(tmp_path: Path) -> None:
     host = make_host()
     host["task"].add(Entry("halves", Halves, ME))
-    host["metric"].add(Entry("picky", picky, ME))
-    host["metric"].add(Entry("never", never, ME))
-    found = go(tmp_path, host, models=("net0",), tasks=("halves@colours",), metrics=("picky", "never"))
-    assert (found.done, found.failed, found.skipped) == (1, 0, 1)
-    assert found.skips[0]["reason"] == "never is undefined: as it says"
-    assert [s.variant for s in records(tmp_path)[0].scores] == ["one"]
-    (skipped,) = records(tmp_path, "skipped")
-    assert (skipped.metric["name"], skipped.reason) == ("never", "never is undefined: as it says")
+    for one in (refusing("first", 0.0), refusing("second", 180.0), refusing("both", 0.0, 180.0)):
+        host["metric"].add(Entry(one.name, one, ME))
+    fields: dict[str, Any] = {"models": ("net0",), "tasks": ("halves@colours",), "metrics": ("first", "second", "both")}
+    for done, reused in ((1, 0), (0, 1)):
+        found = go(tmp_path, host, **fields)
+        assert (found.done, found.reused, found.failed, found.skipped) == (done, reused, 0, 0)
+        cell = {"model": "net0", "task": "halves@colours", "seed": "0"}
+        assert found.undefined == [
+            cell | {"metric": name, "reason": f"{name} is undefined: the sum is 0"} for name in ("first", "both")
+        ]
+        assert len(found.keys) == 3
+    (second,) = records(tmp_path)
+    assert [s.variant for s in second.scores] == ["zero"]
+    assert {r.metric["name"] for r in records(tmp_path, "skipped")} == {"first", "both"}
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "records").rglob("*.json")}
+    go(tmp_path, host, **fields)
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert len(go(tmp_path, host, options={"force": True}, **fields).undefined) == 2
+    assert all(path.stat().st_mtime_ns != before[path] for path in before)
+
+
+def test_a_pair_says_why_there_is_nothing_to_compare(tmp_path: Path) -> None:
+    @task("none", evidence=Predictions)
+    class Nothing:
+        def run(self, data: TaskData) -> Predictions:
+            raise UndefinedError("there is nothing to say")
+
+    @metric("apart", accepts=Predictions, pair=True)
+    def apart(a: Predictions, b: Predictions) -> float:
+        return 0.0
+
+    host = make_host()
+    host["task"].add(Entry("none", Nothing, ME))
+    host["metric"].add(Entry("apart", apart, ME))
+    found = go(tmp_path, host, tasks=("none@colours",), metrics=("top1", "apart"))
+    assert [f["reason"] for f in found.failures] == [
+        "none@colours of net0 has no evidence to compare: there is nothing to say"
+    ]
+
+
+def test_what_cannot_be_judged_is_a_failure_that_says_so(tmp_path: Path) -> None:
+    @task("judges", evidence=Predictions)
+    class Judges:
+        def run(self, data: TaskData) -> Predictions:
+            data.judge(Predictions(torch.zeros(18, 3)))
+            return Predictions(torch.zeros(60, 3))
+
+    colours, host = Colours(), make_host()
+    colours._card = colours.card.model_copy(update={"primary_metric": "picky"})
+    host["dataset"]._entries["colours"] = [Entry("colours", lambda: colours, ME)]
+    host["task"].add(Entry("judges", Judges, ME))
+    host["metric"].add(Entry("picky", refusing("picky", 0.0), ME))
+    found = go(tmp_path, host, models=("net0",), tasks=("judges@colours",), metrics=("top1",))
+    assert [f["reason"] for f in found.failures] == [
+        "nothing can be chosen by picky on the val fold: picky is undefined: the sum is 0"
+    ]
+
+
+def test_an_episodic_task_pools_its_images_itself(tmp_path: Path) -> None:
+    @task("pools", evidence=Predictions, episodic=True)
+    class Pools:
+        def run(self, data: TaskData) -> Predictions:
+            return Predictions(torch.zeros(len(data.test.targets), 3))
+
+    host = make_host()
+    host["task"].add(Entry("pools", Pools, ME))
+    found = go(tmp_path, host, models=("net0",), tasks=("pools@colours",), metrics=("top1",), limit=4)
+    assert (found.done, found.failures) == (1, [])  # its val fold is empty

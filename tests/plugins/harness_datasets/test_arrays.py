@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,18 @@ def test_a_damaged_file(tmp_path: Path, damage: str) -> None:
     path.write_bytes(path.read_bytes()[:300] if damage == "truncated" else b"not a zip file")
     with pytest.raises(HarnessError, match=r"set\.npz: truncated, or no \.npz file"):
         Arrays(str(path)).card  # noqa: B018 - reading it is the test
+
+
+def test_a_damaged_compressed_array(tmp_path: Path) -> None:
+    path = saved(tmp_path, valid(), np.savez_compressed).path
+    whole = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        member = archive.getinfo("x_test.npy")
+    start = member.header_offset + 30 + len(member.filename)
+    whole[start : start + member.compress_size] = b"\xff" * member.compress_size
+    path.write_bytes(whole)
+    with pytest.raises(HarnessError, match=r"set\.npz: array 'x_test' cannot be read: "):
+        Arrays(str(path)).checked("test")
 
 
 def test_a_missing_file() -> None:

@@ -136,6 +136,7 @@ def test_a_repository_is_saved_by_prepare_and_read_offline(
     save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HARNESS_DATA", str(tmp_path / "data"))
+    monkeypatch.delenv("HARNESS_OFFLINE", raising=False)
     asked = []
 
     def load_dataset(repo: str, name: str | None = None) -> Any:
@@ -157,6 +158,7 @@ def test_a_repository_is_saved_by_prepare_and_read_offline(
 
 def test_a_download_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARNESS_DATA", str(tmp_path / "data"))
+    monkeypatch.delenv("HARNESS_OFFLINE", raising=False)
 
     class Half:
         def save_to_disk(self, path: str) -> None:
@@ -268,3 +270,26 @@ def test_without_the_library(save: Save, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(__import__("sys").modules, "datasets", None)
     with pytest.raises(HarnessError, match=r"install 'ssl-harness\[datasets\]'"):
         data.card  # noqa: B018 - reading it is the test
+
+
+def test_offline_nothing_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_DATA", str(tmp_path))
+    monkeypatch.setenv("HARNESS_OFFLINE", "1")
+    monkeypatch.setattr(hf, "load_dataset", lambda *args, **options: pytest.fail("it was asked for"))
+    with pytest.raises(HarnessError, match=r"OFFLINE is set: fetch hfds:owner/insects elsewhere .*owner--insects"):
+        HuggingFace("owner/insects").prepare()
+
+
+def test_of_two_that_prepare_at_once_the_first_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_DATA", str(tmp_path))
+    monkeypatch.delenv("HARNESS_OFFLINE", raising=False)
+    data = HuggingFace("owner/insects")
+
+    def load_dataset(*args: Any, **options: Any) -> Any:
+        hf.DatasetDict(train=rows([0, 1]), test=rows([1, 2])).save_to_disk(data.root)  # by the other one
+        return hf.DatasetDict(train=rows([2, 2]), test=rows([2, 2]))
+
+    monkeypatch.setattr(hf, "load_dataset", load_dataset)
+    data.prepare()
+    assert data.checked("train").targets.tolist() == [0, 1]
+    assert os.listdir(tmp_path / "hfds") == ["owner--insects"]

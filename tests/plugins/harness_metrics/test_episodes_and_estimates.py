@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import r2_score
 
+from harness.errors import UndefinedError
 from harness.evidence import Episodes, Estimates
 from harness.metrics import score, value
 from harness_metrics.episodes import episode_accuracy
@@ -53,3 +54,8 @@ def test_a_target_that_does_not_vary_is_left_out_of_r2() -> None:
         torch.cat([e.values, e.values[:, :1]], 1), torch.cat([e.targets, torch.full((300, 1), 0.3)], 1)
     )
     assert value(r2, constant) == pytest.approx(value(r2, e))
+
+
+def test_r2_is_undefined_when_no_target_varies() -> None:
+    with pytest.raises(UndefinedError, match="no target varies"):
+        value(r2, Estimates(torch.randn(5, 2), torch.full((5, 2), 0.3)))

@@ -166,3 +166,13 @@ def test_real_mobilenet_weights_know_a_palace(real: Callable[[str], Path], load:
 def test_real_weights_do_not_fit_another_architecture(real: Callable[[str], Path]) -> None:
     with pytest.raises(HarnessError, match=r"does not fit the ResNet: .* keys unexpected"):
         model(str(real("augnet_r50.safetensors")), arch="torchvision:resnet18", format="torchvision").load()
+
+
+@pytest.mark.parametrize("file", ["..", ".", "../x.pth", "/x.pth", "a/x.pth"])
+def test_no_file_of_a_catalogue_leads_out_of_the_checkpoint_folder(checkpoints: Path, file: str) -> None:
+    for source, more in (("https://example.org/net.pth", {}), ("net.pth", {"obtain": "ask"})):
+        with pytest.raises(HarnessError, match="is no name of a checkpoint file"):
+            model(source, arch="tiny", file=file, **more)
+    with pytest.raises(HarnessError, match="is no name of a checkpoint file"):
+        model("https://example.org/..", arch="tiny", obtain="ask")
+    assert "x.pth" in str(model("https://example.org/a%2Fx.pth", arch="tiny", obtain="ask").name)

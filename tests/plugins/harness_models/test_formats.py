@@ -81,3 +81,23 @@ def test_the_documentation_names_every_format_and_transform() -> None:
     assert not [
         name for name in (*FORMATS, *TRANSFORMS, *Format.model_fields) if f"`{name}`" not in text and name != "summary"
     ]
+
+
+@pytest.mark.parametrize("name", ["plain", "moco", "beit", "byol"])
+def test_keys_that_are_no_names_are_refused(name: str) -> None:
+    inner = {"a": {1: torch.ones(1)}}
+    content = {"online_params": inner} if name == "byol" else {"a": torch.ones(1), 1: torch.ones(1)}
+    with pytest.raises(HarnessError, match="holds keys that are no names: not a checkpoint of weights"):
+        FORMATS[name].weights(content)
+
+
+def test_dictionaries_without_end_are_refused() -> None:
+    """One that holds itself, and many that hold each other twice."""
+    holds_itself: dict[str, object] = {}
+    holds_itself["a"] = holds_itself
+    shared: dict[str, object] = {"leaf": 1}
+    for _ in range(100):
+        shared = {"a": shared, "b": shared}
+    for content in (holds_itself, shared):
+        with pytest.raises(HarnessError, match=r"holds more than 20,000 dictionaries: not a checkpoint"):
+            Format(join=("w",)).weights({"w": content})

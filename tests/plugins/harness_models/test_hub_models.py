@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import io
 import sys
+import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ import harness_models.hub_models
 from harness.errors import HarnessError
 from harness.lookup import find_model
 from harness.plugins import Host
-from harness_models.hub_models import model
+from harness_models.hub_models import _downloads, model
 
 HUBCONF = """
 dependencies = ["torch"]
@@ -239,3 +240,19 @@ def test_what_is_wrong_is_named(
 def test_what_is_no_repository_is_refused(source: str) -> None:
     with pytest.raises(HarnessError, match=r"cannot read hub:|no hubconf\.py in|no repository"):
         model(source)
+
+
+def test_threads_take_turns_to_replace_torchs_downloads() -> None:
+    def other() -> None:
+        with _downloads(lambda *_: None):
+            entered.set()
+            left.wait()
+
+    before, entered, left = torch.hub.download_url_to_file, threading.Event(), threading.Event()
+    thread = threading.Thread(target=other)
+    with _downloads(lambda *_: None):
+        thread.start()
+        assert not entered.wait(0.2)
+    left.set()
+    thread.join()
+    assert torch.hub.download_url_to_file is before

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+import tracemalloc
 from argparse import Namespace
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
@@ -287,7 +288,7 @@ CYCLE.append(CYCLE)
         (pickle.dumps({"a": CYCLE}), "truncated"),
         (pickle.dumps({"w": np.ones(9)}, 2).replace(b"K\x09\x85", b"K\x08\x85"), "no pickle of arrays"),
         (b"\x80\x02cnumpy.core.multiarray\nscalar\n)R.", "no pickle of arrays"),
-        (b"\x80\x02cnumpy\nndarray\nN}b.", "no pickle of arrays"),
+        (b"\x80\x02cnumpy\nndarray\n)R}b.", "no pickle of arrays"),
     ],
 )
 def test_what_is_no_pickle_of_arrays_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
@@ -309,3 +310,59 @@ def test_options_beside_the_weights_are_inert(tmp_path: Path) -> None:
     assert content["args"].state["lr"] == pytest.approx(0.1)
     assert content["args"].state["nested"] == {"a": [1]}
     assert not any(isinstance(entry, tuple) for entry in torch.serialization.get_safe_globals())  # as it was
+
+
+def test_what_is_there_many_times_is_one_object(tmp_path: Path) -> None:
+    shared: Any = np.ones(2)
+    for _ in range(200):
+        shared = [shared, shared]  # 2^200 leaves, if each were its own
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"w": shared}, 2))
+    found = read_arrays(tmp_path / "a.pkl")["w"]
+    assert found[0] is found[1]
+
+
+DEEP = b"N" + b"\x85" * 200_000  # a tuple in a tuple in a tuple…
+
+
+HASHED = [
+    b"}" + DEEP + b"Ns.",
+    b"}(" + DEEP + b"Nu.",
+    b"(" + DEEP + b"Nd.",
+    b"\x8f(" + DEEP + b"\x90.",
+    b"(" + DEEP + b"\x91.",
+    b"ccollections\nOrderedDict\n](" + DEEP + b"N\x86e\x85R.",
+    b"cdill._dill\n_create_namedtuple\n(X\x01\x00\x00\x00a" + DEEP + b"tR.",
+    b"cdill._dill\n_create_namedtuple\n(X\x01\x00\x00\x00a" + DEEP + b"\x85tR.",
+]
+
+
+def test_no_key_overflows_the_stack(tmp_path: Path, python: Callable[[str], str]) -> None:
+    """In a process of its own, which would die of it."""
+    for number, content in enumerate(HASHED):
+        (tmp_path / f"{number}.pkl").write_bytes(b"\x80\x04" + content)
+    source = f"""
+from pathlib import Path
+from harness.errors import HarnessError
+from harness_models.pickles import read_arrays
+for path in Path({str(tmp_path)!r}).iterdir():
+    try:
+        read_arrays(path)
+    except HarnessError as error:
+        print(error)
+"""
+    assert python(source).count("no pickle of arrays") == len(HASHED)
+
+
+def test_a_forged_number_of_what_is_remembered_takes_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "a.pkl").write_bytes(b"\x80\x02}r" + (0x7FFFFFFF).to_bytes(4, "little") + b".")
+    tracemalloc.start()
+    try:
+        assert read_arrays(tmp_path / "a.pkl") == {}
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_ordered_pairs_of_python_2(tmp_path: Path) -> None:
+    (tmp_path / "a.pkl").write_bytes(b"\x80\x02ccollections\nOrderedDict\n]](X\x01\x00\x00\x00aK\x01ea\x85R.")
+    assert read_arrays(tmp_path / "a.pkl") == {"a": 1}

@@ -77,3 +77,23 @@ def test_hugging_faces_library_fetches_from_its_hub(tmp_path: Path, monkeypatch:
     assert (found, asked, told) == (tmp_path, [("who/net", "v1", ["a", "b*"])], [(3, 3)])
     with pytest.raises(HarnessError, match=r"cannot fetch no/such from .* hub \(or put it at instead\): OSError: 404"):
         from_hugging_face("no/such", ("a",), Path("instead"), lambda *at: None)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.org",
+        "https://example.org/..",
+        "https://example.org/a/%2e%2e",
+        "https://example.org/a%2F..",
+        "https://example.org/net%00.pth",
+    ],
+)
+def test_a_url_without_a_basename_names_no_file(checkpoints: Path, url: str) -> None:
+    with pytest.raises(HarnessError, match="is no name of a checkpoint file"):
+        locate(url)
+
+
+@pytest.mark.parametrize("url", ["https://example.org/..%2F..%2Fx.pth", "https://example.org/%2Fetc%2Fx.pth"])
+def test_no_url_leads_out_of_the_checkpoint_folder(checkpoints: Path, url: str) -> None:
+    assert locate(url) == checkpoints / "x.pth"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import random
 from pathlib import Path
 
 import pytest
@@ -170,3 +171,47 @@ def test_seeded_leaves_the_callers_random_state() -> None:
     assert torch.equal(torch.rand(3), expected)
     with seeded(0):
         assert torch.equal(torch.rand(3), first)
+
+
+def test_keys_that_are_no_names_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    torch.save({**small().state_dict(), 1: torch.ones(1)}, path)
+    with pytest.raises(HarnessError, match=r"a\.pth: holds keys that are no names"):
+        load_strictly(small(), path, FORMATS["plain"])
+    torch.save({1: torch.ones(1)}, path)  # no format fits either
+    with pytest.raises(HarnessError, match="does not fit the Sequential"):
+        load_strictly(small(), path, FORMATS["byol"])
+
+
+ODD = {
+    "int64": lambda tensor: tensor.to(torch.int64),
+    "complex64": lambda tensor: tensor.to(torch.complex64),
+    "sparse": lambda tensor: tensor.to_sparse(),
+    "meta": lambda tensor: tensor.to("meta"),
+    "quantised": lambda tensor: torch._empty_affine_quantized(tensor.shape, scale=0.1, zero_point=0, dtype=torch.qint8),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_tensors_of_another_kind_are_faults(tmp_path: Path, kind: str) -> None:
+    state = small().state_dict()
+    torch.save(state | {"0.bias": ODD[kind](state["0.bias"])}, tmp_path / "a.pth")
+    with pytest.raises(HarnessError, match=rf"Sequential: 1 keys of another kind \(0\.bias {kind}\)$"):
+        load_strictly(small(), tmp_path / "a.pth", FORMATS["plain"])
+
+
+def test_whatever_torch_stumbles_over_is_one_line(tmp_path: Path) -> None:
+    """Files in torch's format of before 1.6, with a few bytes changed."""
+    torch.save({"w": torch.ones(2), "epoch": 3}, tmp_path / "a.pth", _use_new_zipfile_serialization=False)
+    whole, draw, told = (tmp_path / "a.pth").read_bytes(), random.Random(0), []
+    for _ in range(500):
+        damaged = bytearray(whole)
+        for _ in range(2):
+            damaged[draw.randrange(len(damaged))] = draw.randrange(256)
+        (tmp_path / "a.pth").write_bytes(damaged)
+        try:
+            read(tmp_path / "a.pth")
+        except HarnessError as error:
+            told.append(str(error))
+    assert len(told) > 100
+    assert not any("\n" in line for line in told)

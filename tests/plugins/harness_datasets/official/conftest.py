@@ -28,9 +28,9 @@ def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def small(data_folder: Path, monkeypatch: pytest.MonkeyPatch, host: Host) -> Small:
     """``small(name)``: the registered dataset over a miniature of it, and what the miniature holds."""
 
-    def make(name: str, build: Callable[[Path], Miniature] | None = None, **facts: Any) -> tuple[Official, Miniature]:
+    def make(name: str, **facts: Any) -> tuple[Official, Miniature]:
         root = data_folder / name
-        mini = (build or BUILDERS[name])(root)
+        mini = BUILDERS[name](root)
         dataset = find_dataset(host, name)
         assert isinstance(dataset, Official)
         named = not isinstance(dataset.facts.classes, int)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli import app
-from harness.cli.data import _lacking
+from harness.cli.data import LOGGERS, _lacking, _logged
 from harness_datasets.official import base
 
 Small = Callable[..., Any]
@@ -83,3 +85,24 @@ def test_tenths(caplog: pytest.LogCaptureFixture) -> None:
             tell(received, 50_000_000)
         tell(7, None)
     assert caplog.messages == [f"file.zip: {p} % of 50.0 MB" for p in (10, 20, 30, 100)]
+
+
+def test_our_own_lines_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Even where a library has given the root logger a handler."""
+    root = logging.getLogger()
+    before, levels = logging.StreamHandler(sys.stderr), [logging.getLogger(name).level for name in LOGGERS]
+    root.addHandler(before)
+    try:
+        with _logged():
+            for name in ("harness.x", "harness_datasets.y", "library"):
+                logging.getLogger(name).info("line of %s", name)
+        logging.getLogger("harness.x").info("afterwards")
+    finally:
+        root.removeHandler(before)
+    assert capsys.readouterr().err == "line of harness.x\nline of harness_datasets.y\n"
+    assert [logging.getLogger(name).level for name in LOGGERS] == levels
+
+
+def test_preparing_leaves_the_root_logger_alone(tiny_cifar: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging, "basicConfig", lambda **_: pytest.fail("the root logger was set up"))
+    assert "ready" in invoke("prepare", "cifar10")

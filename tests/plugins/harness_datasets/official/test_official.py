@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from miniatures import BUILDERS, cifar10_python, colour
+from miniatures import BUILDERS, colour
 
 from harness.datasets import Split
 from harness.errors import CorruptImageError, HarnessError
@@ -80,13 +80,6 @@ def test_arrays_are_upright(name: str, side: int, small: Small) -> None:
     assert (image[0, side // 2 :] == 255).all()
     assert (image[1:] == colour(5)).all()
     assert (image[0, : side // 2] == colour(5)).all()
-
-
-def test_the_python_version_of_cifar10_is_read_where_it_is_there(small: Small) -> None:
-    dataset, mini = small("cifar10", build=cifar10_python)
-    assert dataset.present
-    assert numbers(dataset.checked("train")) == [number for number, _ in mini.content["train"]]
-    assert dataset.checked("test").targets.tolist() == [label for _, label in mini.content["test"]]
 
 
 def test_difficult_objects_count_as_absent(small: Small) -> None:

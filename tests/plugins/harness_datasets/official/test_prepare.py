@@ -114,8 +114,11 @@ def test_a_damaged_dataset_is_mended(away: Callable[..., Any]) -> None:
     dataset.prepare()
     path = dataset.root / "cifar-10-batches-bin/data_batch_3.bin"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(HarnessError, match=r"data_batch_3\.bin is truncated.*run 'harness data prepare cifar10'"):
+    with pytest.raises(
+        HarnessError, match=r"data_batch_3\.bin is truncated.*run 'harness data prepare cifar10'"
+    ) as caught:
         dataset.checked("train")
+    assert "data_batch_1.bin" not in str(caught.value)  # of the five it is the third
     dataset.prepare()
     dataset.check()
 
