@@ -1,4 +1,4 @@
-"""Checks on real features: kNN against scikit-learn and faiss, episodes against scikit-learn, calibration against netcal.
+"""Checks on real features: kNN against scikit-learn and faiss, episodes against scikit-learn, calibration: netcal.
 
 They are run by `benchmarks.fidelity`.
 """
