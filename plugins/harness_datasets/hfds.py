@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
@@ -171,7 +170,7 @@ class HuggingFace(Dataset):
         return digest([content_revision(self.root, files), self._chosen, self.image])
 
 
-class EncodedImages(Sequence[bytes]):
+class EncodedImages:
     """The images of a split as encoded bytes, read one at a time; no bytes for one that is not stored."""
 
     def __init__(self, rows: Any, column: str) -> None:
@@ -180,13 +179,7 @@ class EncodedImages(Sequence[bytes]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    @overload
-    def __getitem__(self, index: int, /) -> bytes: ...
-    @overload
-    def __getitem__(self, index: slice, /) -> list[bytes]: ...
-    def __getitem__(self, index: int | slice, /) -> bytes | list[bytes]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(len(self))[index]]
+    def __getitem__(self, index: int, /) -> bytes:
         image = self.rows[int(np.intp(index))][self.column]
         return (image and image["bytes"]) or b""
 

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ class Samples:
     labels: NDArray[np.int64]
 
 
-class ShardImages(Sequence[bytes]):
+class ShardImages:
     """The encoded images of several shards, each read when it is asked for; safe in threads."""
 
     def __init__(self, shards: list[Path], parts: list[Samples]) -> None:
@@ -50,13 +50,7 @@ class ShardImages(Sequence[bytes]):
     def __len__(self) -> int:
         return len(self.places)
 
-    @overload
-    def __getitem__(self, index: int, /) -> bytes: ...
-    @overload
-    def __getitem__(self, index: slice, /) -> list[bytes]: ...
-    def __getitem__(self, index: int | slice, /) -> bytes | list[bytes]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(len(self))[index]]
+    def __getitem__(self, index: int, /) -> bytes:
         offset, size = self.places[index].tolist()
         with open(self.shards[self.shard[index]], "rb", buffering=0) as file:
             file.seek(offset)
