@@ -89,11 +89,21 @@ def _header(column: Column) -> Text:
 
 
 def _folded(name: str) -> list[str]:
-    """A name in lines of at most `FOLD` characters, its bracket on a line of its own if it does not fit."""
+    """A name in lines of at most `FOLD` characters, its bracket on a line of its own if it does not fit.
+
+    Lines end after ``,``, ``=``, ``_`` or ``-`` where they can.
+    """
     if len(name) <= FOLD:
         return [name]
-    parts = re.split(r"(?=\[)| ", name)
-    return [part[i : i + FOLD] for part in parts for i in range(0, len(part), FOLD)]
+    lines: list[str] = []
+    for part in re.split(r"(?=\[)| ", name):
+        lines.append("")
+        for piece in re.split(r"(?<=[,=_-])", part):
+            if lines[-1] and len(lines[-1]) + len(piece) > FOLD:
+                lines.append("")
+            *full, rest = (piece[i : i + FOLD] for i in range(0, max(len(piece), 1), FOLD))
+            lines[-1:] = [*full, rest] if not lines[-1] else [lines[-1] + rest]
+    return lines
 
 
 def _about(row: Row, paradigms: bool) -> list[Text]:
