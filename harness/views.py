@@ -38,7 +38,7 @@ def seen(own: Preprocess, view: str) -> Preprocess:
 
 def canonical(own: Preprocess, view: str) -> str:
     """The view, or ``clean`` where it is the same for this encoder: so that no image is forwarded twice."""
-    return CLEAN if seen(own, view).geometry == own.geometry else view
+    return CLEAN if view == CLEAN or seen(own, view).geometry == own.geometry else view
 
 
 def unknown(views: Iterable[str]) -> str | None:

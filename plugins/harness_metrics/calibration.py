@@ -69,7 +69,7 @@ def ece_temperature(p: Predictions) -> Weighted:
     Raises `UndefinedError` where the task tells none.
     """
     if p.temperature is None:
-        raise UndefinedError("ece_temperature: the task fitted no temperature on validation images")
+        raise UndefinedError("the task fitted no temperature on validation images")
     confidence, right = top_label(p, p.temperature)
     return Weighted(_binned(confidence, right, _equal_width()))
 
