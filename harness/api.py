@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from harness.board import Board
+    from harness.evidence import Evidence
 
 
 Kind = Literal["both", "measured", "reported"]
@@ -79,12 +80,14 @@ def leaderboard(
     keys: Mapping[Cell, str] | None = None,
     kind: Kind = "both",
     tasks: Sequence[str] = (),
+    arrays: Path | str | None = None,
 ) -> Board:
     """The board of one or several run folders.
 
     Args:
         kind: shows only what was measured, or only what was reported.
         tasks: shows only these, with ``*`` for anything: ``linear*@cifar10``.
+        arrays: where the runs' evidence is, unless in their folders or HARNESS_ARRAYS.
         plan: shows exactly its cells, the missing ones included.
         keys: shows only the records of these keys: ``run(...).keys`` for those of one run.
 
@@ -107,7 +110,18 @@ def leaderboard(
         sought = " of ".join(filter(None, ("no records" if kind == "both" else f"no {kind} records", ", ".join(tasks))))
         raise HarnessError(f"{sought} in {', '.join(map(str, runs))}")
     title = plan.suite.name if plan is not None else ", ".join(Path(folder).resolve().name for folder in runs)
-    return build(records, columns=columns, plan=plan, keys=keys, title=title)
+    stored = partial(_stored, [Path(folder) for folder in runs], None if arrays is None else Path(arrays))
+    return build(records, columns=columns, plan=plan, keys=keys, title=title, stored=stored)
+
+
+def _stored(runs: Sequence[Path], arrays: Path | None, key: str) -> Mapping[str, Evidence] | None:
+    """The evidence of a key in the first store that has it."""
+    from harness.cache import ArrayStore, default_arrays
+    from harness.evidence_files import load
+
+    stores = [*([arrays] if arrays else map(default_arrays, runs)), *(folder / "arrays" for folder in runs)]
+    paths = [ArrayStore(folder).path("evidence", key, "safetensors") for folder in stores]
+    return next((load(path) for path in paths if path.is_file()), None)
 
 
 def evaluate(

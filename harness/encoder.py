@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -86,6 +87,26 @@ class Encoder(nn.Module):
         """One layer's activation to (N, D): mean over space or tokens."""
         return activation.flatten(2).mean(2) if activation.ndim == 4 else _pool_tokens(activation)
 
+    @property
+    def final_map(self) -> str:
+        """The last layer whose activation is spatial and through all of which the embedding's gradient flows.
+
+        Raises `HarnessError` where there is none.
+        """
+        raise HarnessError(f"{type(self).__name__} has no spatial feature maps")
+
+    def spatial(self, activation: Tensor, layer: str) -> Tensor:
+        """One layer's activation as a map (N, C, h, w): tokens are taken off their prefix and laid out in a square.
+
+        Raises `HarnessError` for an activation that is no map.
+        """
+        if activation.ndim == 3 and activation.shape[1] > 3:
+            side = math.isqrt(activation.shape[1])  # a prefix of class and register tokens is shorter than a row
+            activation = activation[:, -side * side :].transpose(1, 2).reshape(len(activation), -1, side, side)
+        if activation.ndim != 4 or activation.shape[-1] == 1:
+            raise HarnessError(f"layer {layer!r} of {type(self).__name__} is no spatial map: {tuple(activation.shape)}")
+        return activation
+
 
 class ModuleEncoder(Encoder):
     """Any `nn.Module` as an encoder: layers are its submodules' names, tapped by forward hooks.
@@ -96,6 +117,8 @@ class ModuleEncoder(Encoder):
         layers: submodule names, shallow to deep; default: every direct child.
         aliases: layer names that differ from their submodule's (``layer3.2.residual`` for ``layer3.2.bn3``).
         maps: makes the feature pyramid, where the module has a way of its own.
+        final_map: see `Encoder.final_map`; default: the last of the layers whose activation is a map, of tokens the last
+            but one, as patches of the last are not looked at by a class token.
     """
 
     def __init__(
@@ -105,12 +128,13 @@ class ModuleEncoder(Encoder):
         layers: Sequence[str] | None = None,
         aliases: Mapping[str, str] | None = None,
         maps: Callable[[Tensor], list[FeatureMap]] | None = None,
+        final_map: str = "",
     ) -> None:
         super().__init__()
         self.module = module
         self.preprocess = preprocess
         self.aliases = dict(aliases or {})
-        self._maps = maps
+        self._maps, self._final_map = maps, final_map
         names = [name for name, _ in module.named_children()] if layers is None else list(layers)
         self.layers = (*(name for name in names if name != EMBEDDING), EMBEDDING)
 
@@ -145,6 +169,25 @@ class ModuleEncoder(Encoder):
         last_at = {round(size / a.shape[-1]): FeatureMap(a, round(size / a.shape[-1]), n) for n, a in spatial.items()}
         return [last_at[stride] for stride in sorted(last_at)]
 
+    @property
+    def final_map(self) -> str:
+        self._final_map = self._final_map or self._last_map()
+        return self._final_map
+
+    def _last_map(self) -> str:
+        """Found by a forward pass of a blank image."""
+        names, side = [layer for layer in self.layers if layer != EMBEDDING], self.preprocess.size
+        parameter = next(self.parameters(), torch.empty(0))
+        training = self.training
+        with torch.no_grad():
+            found = self.eval().activations(parameter.new_zeros(1, 3, side, side), names)
+        self.train(training)
+        maps = [name for name, a in found.items() if a.ndim == 4 and a.shape[-1] > 1]
+        tokens = [name for name, a in found.items() if a.ndim == 3 and a.shape[1] > 3]
+        if not maps and len(tokens) < 2:
+            return super().final_map
+        return maps[-1] if maps else tokens[-2]
+
     def _submodule(self, layer: str) -> nn.Module:
         try:
             return self.module.get_submodule(self.aliases.get(layer, layer))
@@ -153,12 +196,17 @@ class ModuleEncoder(Encoder):
             raise HarnessError(f"{type(self.module).__name__} has no layer {layer!r}{nearest(layer, known)}") from None
 
 
-def _tap(into: dict[str, Tensor], layer: str) -> Callable[[nn.Module, Any, Any], None]:
-    """A forward hook that keeps a copy: an in-place ReLU that follows would change the tensor itself."""
+def _tap(into: dict[str, Tensor], layer: str) -> Callable[[nn.Module, Any, Any], Tensor | None]:
+    """A forward hook that keeps the output and hands a copy on: an in-place ReLU that follows would change it.
 
-    def hook(module: nn.Module, args: Any, output: Any) -> None:
-        if isinstance(output, Tensor):
-            into[layer] = output.clone()
+    That way round, gradients of what is computed from the copy reach what is kept.
+    """
+
+    def hook(module: nn.Module, args: Any, output: Any) -> Tensor | None:
+        if not isinstance(output, Tensor):
+            return None
+        into[layer] = output
+        return output.clone()
 
     return hook
 

@@ -3,14 +3,14 @@
 A metric returns one of four things: one number an image (N,), whose mean is the score; a `Weighted` function of image
 weights; just a number; or a number with an `Interval` of its own. The host gives every other score a 95 % confidence
 interval over the test images by the bootstrap: the first two for all resamples at once, a number by computing it anew
-on each.
+on each. A metric of several scores returns a mapping, by name, of any of these but bare numbers.
 """
 
 from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -44,11 +44,11 @@ class Weighted:
 
 @dataclass(frozen=True)
 class Interval:
-    """A score with a 95 % interval in closed form, instead of a bootstrapped one."""
+    """A score with a 95 % interval of the metric's own, instead of a bootstrapped one; None where it can give none."""
 
     value: float
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class Metric:
             ``compute`` (any `torchmetrics.Metric`), fed ``(scores, targets)``.
         accepts: the type of evidence.
         bounds: the least and the greatest value it can take, in `unit`.
+        higher_is_better: None for a description that makes no model better than another; it ranks none.
         pair: whether it compares two models' evidence on one dataset.
         skip: tells from a dataset's card why the metric does not apply, or None.
     """
@@ -69,7 +70,7 @@ class Metric:
     accepts: type[Evidence]
     unit: str = ""
     bounds: tuple[float, float] = (-math.inf, math.inf)
-    higher_is_better: bool = True
+    higher_is_better: bool | None = True
     version: int = 1
     pair: bool = False
     skip: Skip = field(default=lambda card: None)
@@ -102,7 +103,7 @@ def metric(
     accepts: type[Evidence],
     unit: str = "",
     bounds: tuple[float, float] = (-math.inf, math.inf),
-    higher_is_better: bool = True,
+    higher_is_better: bool | None = True,
     version: int = 1,
     pair: bool = False,
     skip: Skip | None = None,
@@ -119,18 +120,44 @@ def metric(
 
 
 def value(metric: Metric, *evidence: Evidence) -> float:
-    """The metric's value on whole evidence. Raises `HarnessError` when it is not finite or out of bounds."""
-    return _number(metric, metric(*evidence), len(evidence[0]))
+    """The metric's (first) value on whole evidence. Raises `HarnessError` when it is not finite or out of bounds."""
+    return _number(metric, next(iter(_named(metric, metric(*evidence)).values())), len(evidence[0]))
 
 
 def score(metric: Metric, *evidence: Evidence, variant: str = "", resamples: int = 1000, seed: int = 0) -> Score:
-    """The metric's value on whole evidence, with its bootstrap interval; errors as `value`."""
-    n, found = len(evidence[0]), metric(*evidence)
-    if isinstance(found, Interval):
-        return Score(_bounded(metric, found.value), found.low, found.high, n, variant)
-    number = _number(metric, found, n)
-    low, high = _interval(_redrawn(metric, evidence, found, resamples, seed))
-    return Score(number, low, high, n, variant)
+    """The metric's (first) value on whole evidence, with its bootstrap interval; errors as `value`."""
+    return scores(metric, *evidence, variant=variant, resamples=resamples, seed=seed)[0]
+
+
+def scores(
+    metric: Metric, *evidence: Evidence, variant: str = "", resamples: int = 1000, seed: int = 0
+) -> tuple[Score, ...]:
+    """All scores of the metric on whole evidence, each with its interval; errors as `value`.
+
+    One, unless the metric returns several by name; their variants are the evidence's and the name, with a comma.
+    """
+    found, made = _named(metric, metric(*evidence)), []
+    for name, each in found.items():
+        number = _number(metric, each, len(evidence[0]))
+        if isinstance(each, Interval):
+            low, high = each.low, each.high
+        else:
+            low, high = _interval(_redrawn(metric, evidence, each, resamples, seed))
+        made.append(Score(number, low, high, len(evidence[0]), ",".join(filter(None, (variant, name)))))
+    return tuple(made)
+
+
+def _named(metric: Metric, found: Any) -> Mapping[str, Any]:
+    """The scores by name; a single one has an empty name."""
+    if not isinstance(found, Mapping):
+        return {"": found}
+    if not found or any(not isinstance(each, Weighted | Interval) and _bare(each) for each in found.values()):
+        raise HarnessError(f"metric {metric.name}: several scores must each be (N,), Weighted or an Interval")
+    return found
+
+
+def _bare(value: Any) -> bool:
+    return not hasattr(value, "ndim") or value.ndim == 0
 
 
 def _number(metric: Metric, found: Any, n: int) -> float:

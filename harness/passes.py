@@ -1,21 +1,18 @@
-"""Passes: one sweep of an encoder over a split's pixels, for every layer that any cell of the plan asked for."""
+"""Forward passes: an encoder on a device, at a declared precision, in batches that fit."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.encoder import EMBEDDING, Encoder
 from harness.errors import HarnessError
-from harness.pixels import Batch
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _OPERATORS: tuple[Any, ...] = tuple(
@@ -104,73 +101,48 @@ class Forward:
         self.device, self.precision, self.batch_size = device, precision, batch_size
         self.images = 0
 
-    def __call__(self, pixels: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        """uint8 (B, 3, S, S) to pooled layers, (B, D) on the CPU."""
-        parts: list[dict[str, Tensor]] = []
+    def __call__(self, pixels: Tensor, layers: Sequence[str]) -> Iterator[tuple[slice, dict[str, Tensor]]]:
+        """uint8 (B, 3, S, S), part by part, to the layers' activations on the device.
+
+        Raises `HarnessError` when even a single image does not fit into memory.
+        """
         start = 0
         while start < len(pixels):
-            chunk = pixels[start : start + self.batch_size]
+            part = slice(start, min(start + self.batch_size, len(pixels)))
             try:
-                parts.append(self._forward(chunk, layers))
-                start += len(chunk)
-                continue
+                found = self._forward(pixels[part], layers)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
-                if len(chunk) == 1:
+                if part.stop - start == 1:
                     raise HarnessError(f"out of memory on {self.device} with a single image") from None
-            self.batch_size = len(chunk) // 2
-            torch.cuda.empty_cache()  # out here, where the error no longer holds the failed pass's tensors
+                found = None
+            if found is None:  # out here, where the error no longer holds the failed pass's tensors
+                self.batch_size = (part.stop - start) // 2
+                torch.cuda.empty_cache()
+                continue
+            yield part, found
+            start = part.stop
         self.images += len(pixels)
-        return parts[0] if len(parts) == 1 else {name: torch.cat([p[name] for p in parts]) for name in parts[0]}
+
+    def embed(self, pixels: Tensor, layers: Sequence[str] = (EMBEDDING,)) -> dict[str, Tensor]:
+        """uint8 (B, 3, S, S) to pooled layers, (B, D) on the CPU."""
+        parts = [
+            {name: pooled(self.encoder, a, name).cpu() for name, a in found.items()} for _, found in self(pixels, layers)
+        ]
+        return {name: torch.cat([part[name] for part in parts]) for name in layers}
 
     def _forward(self, pixels: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         with place(self.device), torch.no_grad(), arithmetic(self.precision, self.device):
             if self.device.startswith("cuda"):
-                pixels = pixels.pin_memory()
-            tapped = self.encoder(pixels.to(self.device, non_blocking=True), layers)
-            pooled = {n: a if n == EMBEDDING else self.encoder.pool(a.float(), n) for n, a in tapped.items()}
-        return {name: activation.cpu() for name, activation in pooled.items()}
+                pixels = pixels.pin_memory() if pixels.device.type == "cpu" else pixels
+            found: dict[str, Tensor] = self.encoder(pixels.to(self.device, non_blocking=True), layers)
+            return found
 
 
-def sweep(
-    forward: Forward,
-    batches: Iterator[Batch],
-    total: int,
-    layers: Sequence[str],
-    create: Callable[[str, tuple[int, int]], NDArray[Any]],
-    ids: Sequence[str],
-    progress: Callable[[int, float], None],
-) -> None:
-    """Forward every batch and put each row where its index says, so that no result depends on the batch size.
-
-    Args:
-        create: makes the (N, D) array of a layer once D is known.
-        ids: the images' names, for errors.
-        progress: called with images done and images a second.
-
-    Raises `HarnessError` for outputs of a wrong shape, NaN or infinite values (also on overflow to float16).
-    """
-    arrays: dict[str, NDArray[Any]] = {}
-    start, done = time.perf_counter(), 0
-    for positions, pixels in batches:
-        for layer, rows in forward(pixels, layers).items():
-            if rows.ndim != 2 or len(rows) != len(positions):
-                raise HarnessError(
-                    f"layer {layer!r} gave shape {tuple(rows.shape)} for {len(positions)} images, not (N, D)"
-                )
-            if layer not in arrays:
-                arrays[layer] = create(layer, (total, rows.shape[1]))
-            with np.errstate(over="ignore"):  # an overflow to float16 is reported below, by image
-                values = rows.float().numpy().astype(arrays[layer].dtype, copy=False)
-            if not np.isfinite(values).all():
-                bad = ids[positions[int(np.argmin(np.isfinite(values).all(1)))]]
-                raise HarnessError(
-                    f"layer {layer!r} gave NaN or infinite values for image {bad} in {forward.precision}"
-                )
-            arrays[layer][positions] = values
-        done += len(positions)
-        progress(done, done / (time.perf_counter() - start))
+def pooled(encoder: Encoder, activation: Tensor, layer: str) -> Tensor:
+    """A layer's activation to (B, D)."""
+    return activation if layer == EMBEDDING else encoder.pool(activation.float(), layer)
 
 
 def state_digest(state: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from harness.datasets import DatasetCard, FoldIndex, check_folds, folds
+from harness.datasets import DatasetCard, FoldIndex, check_folds, folds, subset
 from harness.errors import HarnessError, PlanError, one_line
 from harness.lookup import BoundTask, find_metrics, find_model, find_tasks, match_models
 from harness.metrics import Metric
@@ -15,8 +15,8 @@ from harness.metrics import Skip as SkipReason
 from harness.models import Model
 from harness.plugins import Host
 from harness.suite import Suite
-from harness.tasks import parameters
-from harness.views import canonical, unknown
+from harness.tasks import Feature, parameters
+from harness.views import canonical, size, unknown
 
 
 class Cell(NamedTuple):
@@ -38,7 +38,12 @@ class Skip(NamedTuple):
 
 
 class PassPlan(NamedTuple):
-    """One sweep of one encoder over one view of a split, for every layer that any cell asked for."""
+    """One sweep of one encoder over one view of a split, for every layer that any cell asked for.
+
+    Attributes:
+        layers: taps, or patterns of them.
+        images: to forward: a family's views count one by one.
+    """
 
     model: str
     source: str
@@ -162,9 +167,11 @@ def _unfit(card: DatasetCard) -> str | None:
 
 
 def fold_indices(suite: Suite, task: BoundTask) -> dict[str, FoldIndex]:
-    """The folds a task gets, after ``limit``: which rows of which split's embeddings."""
-    sizes = {k: min(n, suite.limit or n) for k, n in task.dataset.card.splits.items()}
-    return {name: fold for name, fold in folds(sizes).items() if name in task.protocol.needs.folds}
+    """The folds a task gets, after ``limit`` and its sample: which rows of which split's embeddings."""
+    sizes, needs = {k: min(n, suite.limit or n) for k, n in task.dataset.card.splits.items()}, task.protocol.needs
+    found = {name: fold for name, fold in folds(sizes).items() if name in needs.folds}
+    test = found["test"]
+    return found | {"test": FoldIndex(test.split, test.index[subset(len(test.index), needs.sample)])}
 
 
 def _passes(
@@ -172,16 +179,17 @@ def _passes(
 ) -> Iterator[PassPlan]:
     """The union, over tasks, of the layers of each (source, split, view), once a model."""
     for name, model in models.items():
-        wanted: dict[tuple[str, str, str], tuple[dict[str, None], int]] = {}
+        wanted: dict[tuple[str, str, str], dict[Feature, int]] = {}
         for text, task in tasks.items():
             card, sizes = task.dataset.card, task.dataset.card.splits
-            for fold in fold_indices(suite, task).values() if pairs[text] else ():
-                for layer, view in task.protocol.needs.features:
-                    key = card.source, fold.split, canonical(model.preprocess, view)
-                    images = min(sizes[fold.split], suite.limit or sizes[fold.split])
-                    wanted.setdefault(key, ({}, images))[0][layer] = None
-        for (source, split, view), (layers, images) in wanted.items():
-            yield PassPlan(name, source, split, view, tuple(layers), images)
+            for fold_name, fold in fold_indices(suite, task).items() if pairs[text] else ():
+                images = min(sizes[fold.split], suite.limit or sizes[fold.split])
+                for feature in task.protocol.needs.of_fold(fold_name):
+                    key = card.source, fold.split, canonical(model.preprocess, feature.view)
+                    wanted.setdefault(key, {})[feature] = min(images, feature.sample or images)
+        for (source, split, view), features in wanted.items():
+            layers = tuple(dict.fromkeys(feature.layer for feature in features))
+            yield PassPlan(name, source, split, view, layers, size(view) * max(features.values()))
 
 
 def task_identity(task: BoundTask) -> dict[str, Any]:

@@ -6,12 +6,14 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from harness.datasets import DatasetCard
 from harness.errors import HarnessError, nearest
 from harness.evidence import Evidence
-from harness.views import CLEAN
+from harness.taps import read
+from harness.taps import tap as tap
+from harness.views import CLEAN, is_family
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,27 +30,58 @@ class Needs:
 
     Attributes:
         folds: of train, val and test.
-        layers, views: pooled activations served from the shared pass or the store (``embedding`` is the default layer).
-        encoder: the live encoder and its images instead (fine-tuning, attribution, dense heads); its pixels are those
-            of the first view.
+        layers: taps (`harness.taps.tap`) or patterns of them, whose activations are served from the shared pass or the
+            store; ``embedding`` is the default layer, but for a task that asks for the encoder: that one gets none.
+        views: of the images. A family's views, ``rotation[16]``, are made of the test fold alone, and so are taps that
+            are not pooled.
+        encoder: the live encoder and its images too (fine-tuning, attribution, dense heads); its pixels are those of
+            the first view.
+        sample: the test fold is this many images, a fixed random choice; None for all of them.
     """
 
     folds: tuple[str, ...] = FOLDS
-    layers: tuple[str, ...] = (EMBEDDING,)
+    layers: tuple[str, ...] | None = None
     views: tuple[str, ...] = (CLEAN,)
     encoder: bool = False
+    sample: int | None = None
 
     def __post_init__(self) -> None:
-        """Raises `HarnessError` for an unknown fold, and without the test fold, which evidence is about."""
+        """Raises `HarnessError` for an unknown fold or tap, and without the test fold, which evidence is about."""
         if unknown := [name for name in self.folds if name not in FOLDS]:
             raise HarnessError(f"no fold {unknown[0]!r}{nearest(unknown[0], FOLDS)} (folds: {', '.join(FOLDS)})")
         if "test" not in self.folds:
             raise HarnessError("a task needs the test fold: its evidence is about those images")
+        if self.sample is not None and self.sample < 1:
+            raise HarnessError(f"a sample needs an image at least, got {self.sample}")
+        if self.layers is None:
+            object.__setattr__(self, "layers", () if self.encoder else (EMBEDDING,))
+        for layer in self.layers or ():
+            read(layer)
 
     @property
     def features(self) -> tuple[tuple[str, str], ...]:
-        """Every (layer, view) whose pooled activations the task gets."""
-        return () if self.encoder else tuple((layer, view) for view in self.views for layer in self.layers)
+        """Every (tap, view) whose activations the task gets."""
+        return tuple((layer, view) for view in self.views for layer in self.layers or ())
+
+    def of_fold(self, fold: str) -> tuple[Feature, ...]:
+        """What of `features` one of its folds gets."""
+        found = []
+        for layer, view in self.features:
+            narrow = is_family(view) or read(layer).reduction != "pooled"
+            if not narrow:
+                found.append(Feature(layer, view))
+            elif fold == "test":
+                found.append(Feature(layer, view, True, self.sample))
+        return tuple(found)
+
+
+class Feature(NamedTuple):
+    """A tap in a view: of all images of a split, or, where `narrow`, of a sample of so many (None: all)."""
+
+    layer: str
+    view: str
+    narrow: bool = False
+    sample: int | None = None
 
 
 class TargetsWithheldError(HarnessError):
@@ -67,12 +100,17 @@ class ImageSource(Protocol):
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold's features, (N, D) a layer and view, and its targets (None where the host withholds them)."""
+    """One fold's features by tap and view, and its targets (None where the host withholds them).
+
+    Attributes:
+        drawn: what the images of a family's views were transformed with, by view; see `parameters`.
+    """
 
     name: str
     features: Mapping[tuple[str, str], Tensor]
     given: Tensor | None
     source: ImageSource | None = None
+    drawn: Callable[[str], Tensor] | None = field(default=None, repr=False)
 
     @property
     def embeddings(self) -> Tensor:
@@ -82,8 +120,14 @@ class Fold:
         return next(iter(self.features.values()))
 
     def layer(self, name: str, view: str = CLEAN) -> Tensor:
-        """(N, D) of one of the layers and views that the task needs."""
+        """Of one of the taps and views that the task needs: (N, D), or (N, V, D) of a family of V views."""
         return self.features[name, view]
+
+    def parameters(self, view: str) -> Tensor:
+        """(N, V, P): what each of a family's V views was transformed with; `harness.transforms` names the P numbers."""
+        if self.drawn is None:
+            raise HarnessError(f"the {self.name} fold has no views of {view!r}: only the test fold does")
+        return self.drawn(view)
 
     @property
     def targets(self) -> Tensor:
@@ -131,6 +175,7 @@ class TaskData:
     Attributes:
         folds: by name; `train`, `val` and `test` for short.
         classes: class names.
+        layers: the encoder's names of the layers that the task's patterns stand for, shallow to deep.
         judge: the dataset's primary metric of evidence about the val images, larger is better: to choose by.
         seed: for whatever the task draws; torch's generator is already seeded with it.
         encoder: on `device`, for tasks that asked for it.
@@ -148,6 +193,7 @@ class TaskData:
     encoder: Encoder | None = field(default=None, repr=False)
     scratch: Path | None = None
     progress: Callable[[int, int], None] = field(default=lambda done, total: None, repr=False)
+    layers: tuple[str, ...] = (EMBEDDING,)
 
     @property
     def train(self) -> Fold:
@@ -196,7 +242,7 @@ def task(
     Args:
         name: as in ``name@dataset``.
         version: raise it when the numbers change; records of other versions are never mixed.
-        episodic: draws its episodes by label, and so gets the test targets.
+        episodic: gets the test targets: it draws episodes by label, or describes how images of a class lie.
         primary: the metric that ranks models, for evidence that the dataset's own does not accept.
     """
 

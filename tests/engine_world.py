@@ -94,7 +94,7 @@ class Pixels:
         return Predictions(torch.cat([batch.float().mean((2, 3)) for batch, _ in batches]))
 
 
-@task("embed", evidence=Embeddings)
+@task("embedded", evidence=Embeddings)
 class Embed:
     """Hands the test embeddings of two layers on, by variant."""
 

@@ -77,6 +77,6 @@ def world(*, multilabel: bool = False, dropout: float = 0.2, seed: int = 0, scra
     primary = mean_average_precision if multilabel else top1
 
     def judge(evidence: Predictions) -> float:
-        return value(primary, evidence.join(truth("val", multilabel)))
+        return value(primary, evidence.join(targets=truth("val", multilabel)))
 
     return TaskData(folds, ("a", "b", "c"), multilabel, judge, seed, "cpu", encoder(dropout), scratch)

@@ -27,6 +27,6 @@ def data(multilabel: bool = False, classes: int = 4) -> tuple[TaskData, torch.Te
     primary = mean_average_precision if multilabel else top1
 
     def judge(evidence: Predictions) -> float:
-        return value(primary, evidence.join(held["val"][1]))
+        return value(primary, evidence.join(targets=held["val"][1]))
 
     return TaskData(folds, tuple(map(str, range(classes))), multilabel, judge), held["test"][1]

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from harness.board.columns import Cells, columns_of, limit_and_note
 from harness.board.entries import CAVEAT, choose, entry
 from harness.board.footnotes import footnotes
 from harness.board.statistics import average_ranks, places, ranks
-from harness.board.table import Board, Column, Entry, Row, Selection
+from harness.board.table import Board, Column, Entry, Pair, Row, Selection
 from harness.index import no_collection
 from harness.records import Record
 
 if TYPE_CHECKING:
+    from harness.evidence import Evidence
     from harness.planning import Cell, Plan
 
 Entries = dict[str, tuple[Entry, ...]]
@@ -30,6 +32,7 @@ def build(
     plan: Plan | None = None,
     keys: Mapping[Cell, str] | None = None,
     title: str = "",
+    stored: Callable[[str], Mapping[str, Evidence] | None] | None = None,
 ) -> Board:
     """Rank the models of these records; see `Board` for the rules.
 
@@ -38,6 +41,7 @@ def build(
         plan: shows exactly this plan's cells, in its order, and those without a record as missing.
         keys: shows, of each cell, the record of this key only: those of one run of the plan (`Summary.keys`).
         title: the plan's suite if not given.
+        stored: finds the stored evidence of a key.
     """
     given = [r for r in records if keys is None or keys.get(r.cell) == r.key]
     single = [r for r in given if r.partner is None and (plan is None or _planned(r, plan))]
@@ -50,7 +54,42 @@ def build(
     notes = footnotes(made, rows, table)
     date = datetime.fromtimestamp(max(r.finished for r in single), UTC).isoformat(timespec="seconds") if single else ""
     title = title or (plan.suite.name if plan is not None else "Leaderboard")
-    return Board(title, tuple(made), rows, (*notes, *_outside(given, single, plan)), counts, date, columns)
+    return Board(
+        title, tuple(made), rows, (*notes, *_outside(given, single, plan)), counts, date, columns,
+        tuple(_pairs(given)), partial(_evidence, _keys(single), stored) if stored is not None else None,
+    )  # fmt: skip
+
+
+def _pairs(records: Iterable[Record]) -> Iterator[Pair]:
+    """The scores of the newest record of each pair cell."""
+    newest: dict[Cell, Record] = {}
+    for record in sorted(records, key=lambda r: r.finished):
+        if record.partner is not None and record.status == "done":
+            newest[record.cell] = record
+    for cell, record in newest.items():
+        for s in record.scores:
+            yield Pair(
+                cell.model, record.partner or "", cell.task, cell.metric, s.variant, s.value, s.low, s.high, cell.seed
+            )
+
+
+def _keys(records: Iterable[Record]) -> dict[tuple[str, str], str]:
+    """The evidence key of the newest record of each model and task, of its first seed."""
+    found: dict[tuple[str, str], Record] = {}
+    for record in sorted(records, key=lambda r: (-r.seed, r.finished)):
+        if record.status == "done" and "evidence" in record.facts:
+            found[record.model, record.task] = record
+    return {cell: str(record.facts["evidence"]) for cell, record in found.items()}
+
+
+def _evidence(
+    keys: Mapping[tuple[str, str], str],
+    stored: Callable[[str], Mapping[str, Evidence] | None],
+    model: str,
+    task: str,
+) -> Mapping[str, Evidence] | None:
+    key = keys.get((model, task))
+    return stored(key) if key else None
 
 
 def _planned(record: Record, plan: Plan) -> bool:
@@ -103,6 +142,8 @@ def _marked(e: Entry, shared: int | None) -> Entry:
 
 
 def _placed(column: Column, entries: Sequence[Entry]) -> list[Entry]:
+    if column.higher_is_better is None:
+        return list(entries)
     found = places([e.value for e in entries], column.higher_is_better)
     return [replace(e, place=place) for e, place in zip(entries, found, strict=True)]
 
@@ -111,7 +152,7 @@ def _rows(columns: Sequence[Column], entries: Entries, cards: Mapping[str, dict[
     """Rows by average rank, then name; models without one last."""
     counted = [i for i, c in enumerate(columns) if c.ranked]
     complete = [m for m, row in entries.items() if counted and all(row[i].status == "done" for i in counted)]
-    by_column = {i: ranks([entries[m][i].value or 0.0 for m in complete], columns[i].higher_is_better) for i in counted}
+    by_column = {i: ranks([entries[m][i].value or 0.0 for m in complete], bool(columns[i].higher_is_better)) for i in counted}
     average = dict(zip(complete, average_ranks(list(by_column.values())), strict=True)) if complete else {}
     position = {m: at for at, m in enumerate(complete)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.board.entries import Chosen
 from harness.board.table import Column, Entry, Selection
@@ -68,12 +68,23 @@ def columns_of(table: Iterable[Cells], selection: Selection, plan: Plan | None) 
     lone = {c.task: c.metric for c in reversed(cells) if c.task not in with_primary}  # to be seen, though not ranked
     found = []
     for group in cells:
+        merit = _measured(group, plan).get("higher_is_better", True) is not None
         for i, variant in enumerate(group.variants()):
             ranked = not by_primary or (i == 0 and group.primary(plan))
             seen = i == 0 and lone.get(group.task) == group.metric
             if ranked or seen or selection == "all":
-                found.append((_column(group, variant, ranked, plan), group))
+                found.append((_column(group, variant, ranked and merit, plan), group))
     return found
+
+
+def _measured(cells: Cells, plan: Plan | None) -> Mapping[str, Any]:
+    """What the newest record says of the metric, else the plan."""
+    newest = _newest(cells)
+    return newest.metric if newest else plan.metrics[cells.metric].describe() if plan else {}
+
+
+def _newest(cells: Cells) -> Record | None:
+    return max(cells.records, key=lambda r: (r.status == "done", r.finished), default=None)
 
 
 def _order(cells: Cells, plan: Plan | None) -> tuple[int | str | bool, ...]:
@@ -86,11 +97,10 @@ def _order(cells: Cells, plan: Plan | None) -> tuple[int | str | bool, ...]:
 
 
 def _column(cells: Cells, variant: str, ranked: bool, plan: Plan | None) -> Column:
-    newest = max(cells.records, key=lambda r: (r.status == "done", r.finished), default=None)
-    facts = newest.metric if newest else plan.metrics[cells.metric].describe() if plan else {}
+    newest, facts = _newest(cells), _measured(cells, plan)
     low, high = facts.get("bounds") or (None, None)
     return Column(
-        cells.task, cells.metric, variant, str(facts.get("unit") or ""), bool(facts.get("higher_is_better", True)),
+        cells.task, cells.metric, variant, str(facts.get("unit") or ""), facts.get("higher_is_better", True),
         ranked, (low, high), description=_description(cells, plan), dataset_card=newest.dataset if newest else {},
     )  # fmt: skip
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from harness.evidence import Evidence
 
 Status = Literal["done", "failed", "missing", "skipped"]
 Kind = Literal["measured", "reported"]
@@ -18,6 +21,7 @@ class Column:
     Attributes:
         ranked: whether the average rank counts this column.
         bounds: the metric's least and greatest value; None where it has none.
+        higher_is_better: None where neither is, and nobody ranked.
         limit: images a split that every score of the column was made with (``--limit``); None for all of them.
         note: what a reader must know to compare the column's scores, such as that some were made with a limit.
         description: what the column measures, where the plan told.
@@ -28,7 +32,7 @@ class Column:
     metric: str
     variant: str = ""
     unit: str = ""
-    higher_is_better: bool = True
+    higher_is_better: bool | None = True
     ranked: bool = True
     bounds: tuple[float | None, float | None] = (None, None)
     limit: int | None = None
@@ -72,8 +76,9 @@ class Column:
 
     @property
     def heading(self) -> str:
-        """Metric, unit and the direction that is better: ``top1 % ↑``."""
-        return " ".join(filter(None, (self.measure, self.unit, "↑" if self.higher_is_better else "↓")))
+        """Metric, unit and the direction that is better, if one is: ``top1 % ↑``."""
+        arrow = {True: "↑", False: "↓", None: ""}[self.higher_is_better]
+        return " ".join(filter(None, (self.measure, self.unit, arrow)))
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,20 @@ class Row:
     card: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Pair(NamedTuple):
+    """One score of two models' evidence."""
+
+    model: str
+    partner: str
+    task: str
+    metric: str
+    variant: str
+    value: float
+    low: float | None
+    high: float | None
+    seed: int
+
+
 @dataclass(frozen=True)
 class Board:
     """Records as a ranked table.
@@ -135,6 +154,7 @@ class Board:
         footnotes: caveats, failures with their reasons, what the marks mean.
         counts: models, ranked, columns, done, failed, missing, skipped, reported, pairs.
         date: UTC time of the newest record, ISO 8601; empty without records.
+        pairs: the scores of pairs of models, which are no part of the table.
         selection: ``primary`` when only the datasets' primary metrics are shown.
     """
 
@@ -145,6 +165,12 @@ class Board:
     counts: Mapping[str, int] = field(default_factory=dict)
     date: str = ""
     selection: Selection = "primary"
+    pairs: tuple[Pair, ...] = ()
+    stored: Callable[[str, str], Mapping[str, Evidence] | None] | None = field(default=None, repr=False, compare=False)
+
+    def evidence(self, model: str, task: str) -> Mapping[str, Evidence] | None:
+        """The stored evidence of a model's task by variant, of its first seed; None where it is not on this machine."""
+        return self.stored(model, task) if self.stored is not None else None
 
     @property
     def ranked(self) -> tuple[Row, ...]:
@@ -168,8 +194,9 @@ class Board:
         return rows[model].entries[places[column]]
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON values."""
-        return asdict(self)
+        """All of the table as JSON values."""
+        found = asdict(replace(self, stored=None, pairs=()))
+        return {name: value for name, value in found.items() if name not in ("stored", "pairs")}
 
     def render(self, format: str) -> str:
         """The board in one of `harness.board.formats.FORMATS`. Raises `HarnessError` for an unknown format."""

@@ -1,11 +1,12 @@
-"""Embeddings for tasks: from the store, or by one pass for all that is missing. Rows are found by index."""
+"""Features for tasks: from the store, or by one pass for all that is missing. Rows are found by index."""
 
 from __future__ import annotations
 
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness import pixels
+from harness import pixels, taps
 from harness.cache import ArrayStore, ArrayWriter
 from harness.datasets import Dataset, Split
 from harness.engine.live import LiveModel
 from harness.engine.options import Options
+from harness.engine.families import Views, draw
+from harness.engine.folds import FoldImages, judge_by
 from harness.engine.used import UsedSplit
-from harness.errors import CorruptImageError, HarnessError, OutputError, UndefinedError
-from harness.evidence import Evidence
-from harness.identity import embedding_key, pixels_key
+from harness.errors import CorruptImageError, HarnessError, OutputError
+from harness.identity import embedding_key, images_digest, pixels_key
 from harness.lookup import BoundTask
-from harness.metrics import Metric, value
 from harness.models import Geometry
-from harness.passes import PassProgress, stored_dtype, sweep
+from harness.passes import PassProgress, stored_dtype
 from harness.planning import fold_indices
 from harness.suite import Suite
-from harness.tasks import Augment, Fold, TaskData
-from harness.views import canonical, seen
+from harness.sweeps import SINKS, sweep
+from harness.taps import read
+from harness.tasks import Feature, Fold, TaskData
+from harness.views import canonical, seen, size
 
 Progress = Callable[[PassProgress], None]
 
@@ -68,17 +71,17 @@ class Features:
         splits = {fold.split for fold in fold_indices(self.suite, task).values()}
         return sorted(name for split in splits for name in self.used(task.dataset, split).excluded)
 
-    def ensure(self, live: LiveModel, dataset: Dataset, split: str, features: Iterable[tuple[str, str]]) -> int:
-        """Make sure each (layer, view) of a split is stored, by at most one pass a view; returns the images used.
+    def ensure(self, live: LiveModel, dataset: Dataset, split: str, features: Iterable[Feature]) -> int:
+        """Make sure each feature of a split is stored, by at most one pass a view; returns the images used.
 
         Raises `HarnessError` when an image cannot be read (unless the suite excludes such images) or the encoder fails.
         """
-        used, by_view = self.used(dataset, split), dict[str, list[str]]()
-        for layer, view in features:
-            by_view.setdefault(canonical(live.model.preprocess, view), []).append(layer)
-        for view, layers in by_view.items():
+        used, by_view = self.used(dataset, split), dict[str, dict[Feature, None]]()
+        for feature in features:
+            by_view.setdefault(canonical(live.model.preprocess, feature.view), {})[feature] = None
+        for view, wanted in by_view.items():
             try:
-                self._pass(live, used, view, layers)
+                self._pass(live, used, view, wanted)
             except CorruptImageError as error:
                 self.examine(dataset, split, error)
                 return self.ensure(live, dataset, split, features)
@@ -102,46 +105,61 @@ class Features:
                 used.refresh()
         return True
 
-    def _pass(self, live: LiveModel, used: UsedSplit, view: str, layers: Sequence[str]) -> None:
-        keys = {layer: self._key(live, used, layer, view) for layer in layers}
-        if not self.options.force:
-            keys = {layer: key for layer, key in keys.items() if self.store.get("embeddings", key) is None}
-        if not keys:
+    def _pass(self, live: LiveModel, used: UsedSplit, view: str, wanted: Iterable[Feature]) -> None:
+        """One sweep over the images of whatever is missing of one view."""
+        missing = {
+            self._key(live, used, feature): feature
+            for each in wanted
+            for feature in resolved(live, each)
+            if self.options.force or self.store.get("embeddings", self._key(live, used, feature)) is None
+        }
+        if not missing:
             return
-        rows, writers = used.rows, dict[str, ArrayWriter]()
+        writers: dict[str, ArrayWriter] = {}
 
-        def create(layer: str, shape: tuple[int, int]) -> NDArray[Any]:
-            writers[layer] = self.store.create("embeddings", keys[layer], shape, stored_dtype(live.precision))
-            return writers[layer].array
+        def create(key: str, shape: tuple[int, ...]) -> NDArray[Any]:
+            writers[key] = self.store.create("embeddings", key, shape, stored_dtype(live.precision))
+            return writers[key].array
 
         def report(done: int, speed: float) -> None:
-            self.progress(PassProgress(live.model.name, used.source, used.name, done, len(rows), speed))
+            self.progress(PassProgress(live.model.name, used.source, used.name, done * views, len(rows) * views, speed))
 
+        family, views = Views.of(view), size(view)
+        samples = {key: used.sampled(feature) for key, feature in missing.items()}
+        rows = max(samples.values(), key=len)  # samples are nested
         try:
-            geometry = seen(live.model.preprocess, view).geometry
-            batches = self._batches(used, geometry, live.forward.batch_size)
+            sinks = []
+            for key, feature in missing.items():
+                tap, places = read(feature.layer), np.searchsorted(rows, samples[key])
+                sinks.append(SINKS[tap.reduction](tap, places, views if family else 0, partial(create, key)))
             ids = [used.content.ids[row] for row in rows]
-            sweep(live.forward, batches, len(rows), tuple(keys), create, ids, report)
-            for layer, writer in writers.items():
-                writer.commit(self._facts(live, used, layer, view))
+            batches = self._batches(used, rows, seen(live.model.preprocess, view), live.forward.batch_size)
+            transform = family.transform(ids, live.model.preprocess.size, live.device) if family else _as_it_is
+            sweep(live.forward, batches, sinks, ids, report, transform, views)
+            for key, feature in missing.items():
+                writers[key].commit(self._facts(live, used, feature))
         finally:
             for writer in writers.values():
                 writer.discard()
 
-    def _key(self, live: LiveModel, used: UsedSplit, layer: str, view: str) -> str:
-        view = canonical(live.model.preprocess, view)
+    def _key(self, live: LiveModel, used: UsedSplit, feature: Feature) -> str:
+        view = canonical(live.model.preprocess, feature.view)
+        images = images_digest(used.sampled(feature), used.total)
         return embedding_key(
-            live.fingerprint, used.source, used.name, layer, view, live.precision, self.suite.decoder, used.images
+            live.fingerprint, used.source, used.name, feature.layer, view, live.precision, self.suite.decoder, images
         )
 
-    def _facts(self, live: LiveModel, used: UsedSplit, layer: str, view: str) -> dict[str, Any]:
-        return {"model": live.model.name, "source": used.source, "split": used.name, "layer": layer, "view": view,
-                "precision": live.precision, "decoder": self.suite.decoder, "images": used.images}  # fmt: skip
+    def _facts(self, live: LiveModel, used: UsedSplit, feature: Feature) -> dict[str, Any]:
+        return {"model": live.model.name, "source": used.source, "split": used.name, "layer": feature.layer,
+                "view": feature.view, "precision": live.precision, "decoder": self.suite.decoder,
+                "images": images_digest(used.sampled(feature), used.total)}  # fmt: skip
 
-    def _batches(self, used: UsedSplit, geometry: Geometry, batch_size: int) -> Iterator[pixels.Batch]:
+    def _batches(
+        self, used: UsedSplit, rows: NDArray[np.int64], geometry: Geometry, batch_size: int
+    ) -> Iterator[pixels.Batch]:
         """Pixels from the store, or decoded (and stored, if they fit) on the way."""
-        rows = used.rows
-        key = pixels_key(used.source, used.name, asdict(geometry), self.suite.decoder, used.images)
+        images = images_digest(rows, used.total)
+        key = pixels_key(used.source, used.name, asdict(geometry), self.suite.decoder, images)
         stored = self.store.get("pixels", key)
         if stored is not None:
             return pixels.replay(stored, batch_size)
@@ -153,23 +171,23 @@ class Features:
             writer = self.store.create("pixels", key, shape, np.uint8)
         except OutputError:  # no room for what only saves time: decode again for each encoder
             return decoded
-        return self._keeping(decoded, writer, used, asdict(geometry))
+        return self._keeping(decoded, writer, used, {"geometry": asdict(geometry), "images": images})
 
     def _keeping(
-        self, batches: Iterator[pixels.Batch], writer: ArrayWriter, used: UsedSplit, geometry: Mapping[str, Any]
+        self, batches: Iterator[pixels.Batch], writer: ArrayWriter, used: UsedSplit, facts: Mapping[str, Any]
     ) -> Iterator[pixels.Batch]:
         try:
             for positions, batch in batches:
                 writer.array[positions] = batch.numpy()
                 yield positions, batch
-            writer.commit({"source": used.source, "split": used.name, "geometry": geometry, "images": used.images})
+            writer.commit({"source": used.source, "split": used.name, **facts})
         finally:
             writer.discard()
 
-    def data(self, live: LiveModel, task: BoundTask, seed: int, scratch: Path) -> tuple[TaskData, Tensor]:
-        """What a task gets, and the test targets that it does not get (unless it is episodic)."""
+    def data(self, live: LiveModel, task: BoundTask, seed: int, scratch: Path) -> tuple[TaskData, dict[str, Tensor]]:
+        """What a task gets, and what of the test fold it does not get: targets (unless it is episodic), masks."""
         card, protocol = task.dataset.card, task.protocol
-        folds, withheld = {}, torch.empty(0)
+        folds, withheld = {}, dict[str, Tensor]()
         for name, fold in fold_indices(self.suite, task).items():
             used = self.used(task.dataset, fold.split)
             at = used.positions(fold.index)
@@ -177,66 +195,70 @@ class Features:
             targets = torch.from_numpy(np.ascontiguousarray(used.content.targets[used.rows[at]], dtype=kind))
             given: Tensor | None = targets.to(live.device)
             if name == "test":
-                withheld, given = targets, given if protocol.episodic else None
+                withheld = {"targets": targets, **self._masks(live, used, task, at)}
+                given = given if protocol.episodic else None
             images = self._images(live, used, task, at) if protocol.needs.encoder else None
-            folds[name] = Fold(name, self._rows(live, used, task, at), given, images)
+            ids = [used.content.ids[row] for row in used.rows[at]]
+            drawn = partial(draw, ids, live.device) if name == "test" else None
+            folds[name] = Fold(name, self._served(live, used, task, name, at), given, images, drawn)
         judge = judge_by(task.primary, folds["val"].targets.cpu() if "val" in folds else None)
         # a copy: the next task must find the encoder as it was loaded, and evaluate() gives back what it was given
         encoder = copy.deepcopy(live.forward.encoder).eval() if protocol.needs.encoder else None
-        multilabel = card.kind == "multi-label"
-        return TaskData(folds, card.classes, multilabel, judge, seed, live.device, encoder, scratch), withheld
+        data = TaskData(
+            folds, card.classes, card.kind == "multi-label", judge, seed, live.device, encoder, scratch,
+            layers=self._layers(live, task),
+        )  # fmt: skip
+        return data, withheld
 
-    def _rows(
-        self, live: LiveModel, used: UsedSplit, task: BoundTask, at: NDArray[np.int64]
+    def _layers(self, live: LiveModel, task: BoundTask) -> tuple[str, ...]:
+        """The layers that a task's taps stand for, in the encoder's order."""
+        wanted = {read(name).layer for name in taps.resolved(task.protocol.needs.layers or (), known_layers(live, task))}
+        order = {layer: at for at, layer in enumerate(known_layers(live, task))}
+        return tuple(sorted(wanted, key=lambda layer: order.get(layer, -1)))
+
+    def _served(
+        self, live: LiveModel, used: UsedSplit, task: BoundTask, fold: str, at: NDArray[np.int64]
     ) -> dict[tuple[str, str], Tensor]:
+        """The features of a fold. Those of a sample are its rows already."""
         found = {}
-        for layer, view in task.protocol.needs.features:
-            array = self.store.get("embeddings", self._key(live, used, layer, view))
-            if array is None:
-                raise HarnessError(f"the embeddings of {used.label}, layer {layer}, vanished from the store")
-            found[layer, view] = torch.from_numpy(np.asarray(array[at])).float().to(live.device)
+        for each in task.protocol.needs.of_fold(fold):
+            for feature in resolved(live, each):
+                array = self.store.get("embeddings", self._key(live, used, feature))
+                if array is None:
+                    raise HarnessError(f"the embeddings of {used.label}, layer {feature.layer}, vanished from the store")
+                rows = torch.from_numpy(np.array(array if feature.narrow else array[at]))
+                found[feature.layer, feature.view] = rows.float().to(live.device)
         return found
 
     def _images(self, live: LiveModel, used: UsedSplit, task: BoundTask, at: NDArray[np.int64]) -> FoldImages:
         bare = replace(used.content, targets=np.empty(0, np.int64), fields={})
-        geometry = seen(live.model.preprocess, task.protocol.needs.views[0]).geometry
+        geometry = seen(live.model.preprocess, task.protocol.needs.views[0])
         return FoldImages(bare, used.rows[at], geometry, self.suite.decoder, self.options.workers, live.device)
 
-
-@dataclass(frozen=True)
-class FoldImages:
-    """Reads a fold's images for a task that needs the encoder; it holds no target. See `harness.tasks.Fold`."""
-
-    content: Split
-    rows: NDArray[np.int64]
-    geometry: Geometry
-    decoder: str
-    workers: int
-    device: str
-
-    def pixels(self, batch_size: int) -> Iterator[Tensor]:
-        read = pixels.stream(self.content, self.rows, self.geometry, self.decoder, batch_size, self.workers)
-        return (batch.to(self.device) for _, batch in read)
-
-    def augmented(self, draws: Sequence[int], batch_size: int, augment: Augment) -> Iterator[Tensor]:
-        rows = self.rows[np.asarray(draws, np.int64)]
-        read = pixels.augmented(self.content, rows, augment, self.decoder, batch_size, self.workers)
-        return (batch.to(self.device) for batch in read)
+    def _masks(self, live: LiveModel, used: UsedSplit, task: BoundTask, at: NDArray[np.int64]) -> dict[str, Tensor]:
+        """The objects' masks as the encoder sees them, (N, S, S), for evidence that has a field for them."""
+        masks = used.content.fields.get("object_masks")
+        if masks is None or not hasattr(task.protocol.evidence, "masks"):
+            return {}
+        geometry = seen(live.model.preprocess, task.protocol.needs.views[0])
+        nearest = replace(geometry, interpolation="nearest")
+        made = [pixels.resize(torch.from_numpy(np.array(masks[row], np.uint8))[None], nearest) for row in used.rows[at]]
+        return {"masks": torch.cat(made)}
 
 
-def judge_by(metric: Metric, targets: Tensor | None) -> Callable[[Evidence], float]:
-    """A metric of evidence about the images of these targets, larger is better.
+def resolved(live: LiveModel, feature: Feature) -> list[Feature]:
+    """The features that a pattern stands for on this model."""
+    if not taps.is_pattern(feature.layer):
+        return [feature]
+    return [feature._replace(layer=layer) for layer in taps.resolve(feature.layer, live.encoder.layers)]
 
-    What it returns raises `HarnessError` without targets, and where the metric is undefined on them.
-    """
 
-    def judge(evidence: Evidence) -> float:
-        if targets is None:
-            raise HarnessError("a task that chooses by judge() needs the val fold")
-        try:
-            number = value(metric, evidence.cpu().join(targets))
-        except UndefinedError as error:  # of the val images: the scores of the test images may well be defined
-            raise HarnessError(f"nothing can be chosen by {metric.name} on the val fold: {error}") from error
-        return number if metric.higher_is_better else -number
+def known_layers(live: LiveModel, task: BoundTask) -> tuple[str, ...]:
+    """The encoder's layers, where a task needs to know: an encoder is loaded as late as possible."""
+    needs = task.protocol.needs
+    one = len(needs.layers or ()) < 2 and not any(map(taps.is_pattern, needs.layers or ()))
+    return () if one else live.encoder.layers
 
-    return judge
+
+def _as_it_is(pixels: Tensor, rows: NDArray[np.int64], number: int) -> Tensor:
+    return pixels

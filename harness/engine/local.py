@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from harness import evidence as evidences
+from harness import evidence_files
 from harness.cache import ArrayStore, default_arrays
 from harness.engine.features import Features
 from harness.engine.job import Announcer, Job
@@ -25,12 +25,12 @@ from harness.engine.recorder import Recorder, StopRunError
 from harness.errors import HarnessError, OutputError, UndefinedError
 from harness.evidence import Variants
 from harness.identity import evidence_key
-from harness.metrics import Score, score
+from harness.metrics import Score, scores
 from harness.passes import arithmetic, place
 from harness.planning import Cell, Plan, dataset_identity, fold_indices, task_identity
 from harness.plugins import Host
 from harness.records import Summary, sweep, write_atomically
-from harness.tasks import TaskData
+from harness.tasks import Feature, TaskData
 
 
 def run_local(plan: Plan, host: Host, options: Options) -> Summary:
@@ -133,9 +133,9 @@ class LocalRun:
             able = [job for job in jobs if job.task in tasks - failed]
             if not able:
                 continue
-            groups: dict[tuple[tuple[str, str], ...], list[Job]] = {}
+            groups: dict[tuple[Feature, ...], list[Job]] = {}
             for job in able:
-                groups.setdefault(self.plan.tasks[job.task].protocol.needs.features, []).append(job)
+                groups.setdefault(self._features(job, split), []).append(job)
             ensure = partial(self.features.ensure, live, self.plan.tasks[able[0].task].dataset, split)
             if len(groups) > 1 and works(partial(ensure, tuple(features))):
                 continue
@@ -163,15 +163,23 @@ class LocalRun:
         self.recorder.evidence[job.model, job.task, job.seed] = key
         return replace(job, key=key)
 
-    def _wanted(self, jobs: list[Job]) -> Mapping[tuple[str, str], tuple[set[str], dict[tuple[str, str], None]]]:
-        """For each (source, split): the tasks that need it, and the union of their layers and views."""
-        wanted: dict[tuple[str, str], tuple[set[str], dict[tuple[str, str], None]]] = {}
+    def _features(self, job: Job, split: str) -> tuple[Feature, ...]:
+        """What a job needs of a split."""
+        bound = self.plan.tasks[job.task]
+        found = fold_indices(self.plan.suite, bound).items()
+        wanted = (f for name, fold in found if fold.split == split for f in bound.protocol.needs.of_fold(name))
+        return tuple(dict.fromkeys(wanted))
+
+    def _wanted(self, jobs: list[Job]) -> Mapping[tuple[str, str], tuple[set[str], dict[Feature, None]]]:
+        """For each (source, split): the tasks that need it, and the union of their features."""
+        wanted: dict[tuple[str, str], tuple[set[str], dict[Feature, None]]] = {}
         for job in jobs:
             bound = self.plan.tasks[job.task]
-            for fold in fold_indices(self.plan.suite, bound).values() if not bound.protocol.needs.encoder else ():
-                tasks, features = wanted.setdefault((bound.dataset.card.source, fold.split), (set(), {}))
-                tasks.add(job.task)
-                features.update(dict.fromkeys(bound.protocol.needs.features))
+            for split in {fold.split: None for fold in fold_indices(self.plan.suite, bound).values()}:
+                if own := self._features(job, split):
+                    tasks, features = wanted.setdefault((bound.dataset.card.source, split), (set(), {}))
+                    tasks.add(job.task)
+                    features.update(dict.fromkeys(own))
         return wanted
 
     def _finish(self, live: LiveModel, job: Job, seconds: dict[str, float]) -> None:
@@ -196,7 +204,7 @@ class LocalRun:
         if not path.is_file():
             return None
         try:
-            return evidences.load(path, self.plan.tasks[task].protocol.evidence)
+            return evidence_files.load(path, self.plan.tasks[task].protocol.evidence)
         except HarnessError:  # truncated by a crash of the machine: made again
             return None
 
@@ -206,7 +214,7 @@ class LocalRun:
         scratch = self.store.scratch(job.key)
         if self.options.force:
             shutil.rmtree(scratch, ignore_errors=True)
-        data, targets = self.features.data(live, self.plan.tasks[job.task], job.seed, scratch)
+        data, withheld = self.features.data(live, self.plan.tasks[job.task], job.seed, scratch)
         if not protocol.episodic:
             check_train(job.task, data)
         data = replace(data, progress=Announcer(self.host, job))
@@ -221,10 +229,10 @@ class LocalRun:
                 raise HarnessError(
                     f"task {job.task} must return {protocol.evidence.__name__}, not {type(found).__name__}"
                 )
-            variants[variant] = found.cpu().join(targets)
-            variants[variant].check(len(targets), data.num_classes)
+            variants[variant] = found.cpu().join(**withheld)
+            variants[variant].check(len(withheld["targets"]), data.num_classes)
         facts = {"model": job.model, "task": job.task, "seed": job.seed}
-        self.store.publish("evidence", job.key, "safetensors", lambda path: evidences.save(variants, path), facts)
+        self.store.publish("evidence", job.key, "safetensors", lambda path: evidence_files.save(variants, path), facts)
         shutil.rmtree(scratch, ignore_errors=True)
         return variants
 
@@ -250,14 +258,14 @@ class LocalRun:
         start = time.perf_counter()
         metric, resamples = self.plan.metrics[cell.metric], self.plan.suite.resamples
         common = [variant for variant in sides[0] if all(variant in side for side in sides)]
-        scores: list[Score] = []
+        found: list[Score] = []
         for variant in common:
             try:
-                scores.append(score(metric, *(s[variant] for s in sides), variant=variant, resamples=resamples))
+                found += scores(metric, *(s[variant] for s in sides), variant=variant, resamples=resamples)
             except UndefinedError:
-                if not scores:  # the first is the one that ranks, and no other may take its place
+                if not found:  # the first is the one that ranks, and no other may take its place
                     raise
-        self.recorder.done(cell, scores, facts, seconds | {"metric": round(time.perf_counter() - start, 3)})
+        self.recorder.done(cell, found, facts, seconds | {"metric": round(time.perf_counter() - start, 3)})
 
 
 def works(action: Callable[[], Any]) -> bool:

@@ -167,4 +167,5 @@ class Recorder:
         """What went into the key, in words."""
         task, suite = self.plan.tasks[cell.task], self.plan.suite
         return {"task": task_identity(task), "dataset": dataset_identity(task), "precision": suite.precision,
-                "decoder": suite.decoder, "resamples": suite.resamples}  # fmt: skip
+                "decoder": suite.decoder, "resamples": suite.resamples,
+                "evidence": self.evidence.get((cell.model, cell.task, cell.seed), "")}  # fmt: skip

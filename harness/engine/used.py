@@ -16,6 +16,7 @@ from harness.identity import digest, images_digest
 from harness.pixels import find_corrupt
 from harness.records import write_atomically
 from harness.suite import Suite
+from harness.tasks import Feature
 
 
 class UsedSplit:
@@ -65,6 +66,12 @@ class UsedSplit:
             return fold
         rows = self.wanted[fold]
         return np.searchsorted(self.rows, rows[np.isin(rows, self.rows)])
+
+    def sampled(self, feature: Feature) -> NDArray[np.int64]:
+        """The rows that a feature is of: all, or its sample's. Samples are nested."""
+        if not feature.narrow:
+            return self.rows
+        return self.rows[self.positions(subset(len(self.wanted), feature.sample))]
 
     def examine(self, first: CorruptImageError | None = None) -> None:
         """Find every bad image and leave them out, if the suite says so.

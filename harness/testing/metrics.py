@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 
@@ -12,8 +13,8 @@ from torch import Tensor
 
 from harness.datasets import DatasetCard
 from harness.errors import UndefinedError
-from harness.evidence import Embeddings, Evidence
-from harness.metrics import Metric, Weighted
+from harness.evidence import Evidence, Grams
+from harness.metrics import Interval, Metric, Weighted
 from harness.testing import samples
 from harness.testing.kit import Doubt, Fault, Finding, Kit, NotApplicable, require_doc
 
@@ -41,14 +42,22 @@ class Gauge:
         return float(self.raw(*evidence).double().mean())
 
     def raw(self, *evidence: Evidence) -> Tensor:
-        """What the metric returns, as a tensor."""
+        """What the metric returns, the first of several scores, as a tensor."""
         try:
             found = self.metric(*evidence)
         except UndefinedError as error:
             raise NotApplicable(str(error)) from error
+        if isinstance(found, Mapping):
+            found = next(iter(found.values()))
+        if isinstance(found, Interval):
+            found = found.value
         if isinstance(found, Weighted):
             found = found.of(torch.ones(1, len(evidence[0]), dtype=torch.float64))
         return torch.as_tensor(found)
+
+    def described(self) -> bool:
+        """Whether the metric only describes, so that no evidence is better than other."""
+        return self.metric.higher_is_better is None
 
     def better(self, a: float, b: float) -> bool:
         return a > b if self.metric.higher_is_better else a < b
@@ -139,6 +148,8 @@ def deterministic(gauge: Gauge) -> None:
 @KIT.check("independent of the order", "deterministic")
 def independent_of_the_order(gauge: Gauge) -> None:
     """Images in another order give the same value."""
+    if issubclass(gauge.metric.accepts, Grams):
+        raise NotApplicable("inner products are of blocks of images in their order")
     order = torch.randperm(samples.TEST, generator=torch.Generator().manual_seed(7))
     for card in gauge.cards:
         evidence = gauge.evidence(card, 0.6)
@@ -162,6 +173,8 @@ def within_its_bounds(gauge: Gauge) -> None:
 @KIT.check("right direction", "deterministic")
 def right_direction(gauge: Gauge) -> None:
     """A perfect prediction scores better than the same one with its targets shuffled."""
+    if gauge.described():
+        raise NotApplicable("a description: no evidence is better than other")
     for card in gauge.cards:
         perfect = gauge.evidence(card, 1.0)
         best, worse = gauge.value(*perfect), gauge.value(*_spoilt(gauge, card, perfect))
@@ -191,11 +204,13 @@ def _explain_equal(gauge: Gauge, card: DatasetCard, value: float) -> None:
 def perfect_reaches_the_best_bound(gauge: Gauge) -> None:
     """Where the best bound is finite, a perfect prediction attains it: 100, not 1, of a percentage."""
     metric = gauge.metric
+    if gauge.described():
+        raise NotApplicable("a description has no best bound")
     bound = metric.bounds[1] if metric.higher_is_better else metric.bounds[0]
     if not math.isfinite(bound):
         raise NotApplicable("the best bound is infinite")
-    if issubclass(metric.accepts, Embeddings) and not metric.pair:
-        raise NotApplicable("no embeddings are perfect")
+    if issubclass(metric.accepts, samples.NEVER_PERFECT) and not metric.pair:
+        raise NotApplicable(f"no {metric.accepts.name} are perfect")
     for card in gauge.cards:
         value = gauge.value(*gauge.evidence(card, 1.0))
         if not math.isclose(value, bound, rel_tol=1e-4, abs_tol=1e-4):
@@ -207,6 +222,8 @@ def perfect_reaches_the_best_bound(gauge: Gauge) -> None:
 @KIT.check("survives resampling", "one number, or one an image")
 def survives_resampling(gauge: Gauge) -> None:
     """A bootstrap resample, which repeats images and may lack a class, does not raise."""
+    if issubclass(gauge.metric.accepts, Grams):
+        raise NotApplicable("inner products are of blocks of images: none is taken out")
     few = torch.arange(6).repeat(40)
     for card in gauge.cards:
         gauge.raw(*(e.take(few) for e in gauge.evidence(card, 0.6)))

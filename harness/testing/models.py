@@ -50,7 +50,7 @@ class Bench:
 
     def embed(self, pixels: Tensor) -> Tensor:
         """(N, D), through the host's own forward pass, in one batch."""
-        return Forward(self.encoder, "cpu", "fp32", len(pixels))(pixels, (EMBEDDING,))[EMBEDDING]
+        return Forward(self.encoder, "cpu", "fp32", len(pixels)).embed(pixels)[EMBEDDING]
 
     @cached_property
     def embeddings(self) -> Tensor:

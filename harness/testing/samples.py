@@ -9,9 +9,20 @@ import torch
 from torch import Tensor
 
 from harness.datasets import DatasetCard, TargetKind
-from harness.evidence import Embeddings, Evidence, Predictions
+from harness.evidence import (
+    Attributions,
+    Embeddings,
+    Evidence,
+    Grams,
+    Manifold,
+    Predictions,
+    Reconstructions,
+    ViewEmbeddings,
+    ViewPredictions,
+)
 
 TEST = 240
+NEVER_PERFECT = (Embeddings, ViewEmbeddings, Grams, Manifold, Attributions)
 CONFIDENT = 30.0  # logits: the softmax of the rest is below 1e-12
 
 
@@ -63,9 +74,73 @@ def _centres(truth: Tensor, classes: int, dims: int = 16) -> Tensor:
     return centres[truth] if truth.ndim == 1 else truth.float() @ centres
 
 
+def view_embeddings(card: DatasetCard, quality: float, seed: int = 0) -> ViewEmbeddings:
+    """`embeddings` of the images, and of 4 rotations of each that stray as far as `quality` is below 1."""
+    clean = embeddings(card, quality, seed)
+    random = torch.Generator().manual_seed(seed + 2)
+    moved = torch.randn(TEST, 4, clean.features.shape[1], generator=random)
+    features = clean.features[:, None] + (1.01 - quality) * moved
+    angles = torch.tensor([0.0, 90, 180, 270]).expand(TEST, 4)[:, :, None]
+    return ViewEmbeddings(features, clean.features, angles, family="rotation", targets=clean.targets)
+
+
+def view_predictions(card: DatasetCard, quality: float, seed: int = 0) -> ViewPredictions:
+    """`predictions` of the images, and of 4 rotations of each."""
+    clean = predictions(card, quality, seed)
+    views = torch.stack([predictions(card, quality, seed + at).scores for at in range(4)], 1)
+    angles = torch.tensor([0.0, 90, 180, 270]).expand(TEST, 4)[:, :, None]
+    return ViewPredictions(views, clean.scores, angles, "rotation", clean.targets)
+
+
+def grams(card: DatasetCard, quality: float, seed: int = 0) -> Grams:
+    """Block Grams of 2 layers in 2 views, ``deep`` and ``shallow``, from `embeddings` of this quality and of none."""
+    made = {"shallow": embeddings(card, 0.0, seed), "deep": embeddings(card, quality, seed)}
+    layers = {f"{name}#{at}": e.features + 0.1 * at for name, e in made.items() for at in range(2)}
+    values = torch.stack([_blocks(features, 24) for features in layers.values()], 1)
+    return Grams(values, tuple(layers), made["deep"].targets)
+
+
+def _blocks(features: Tensor, block: int) -> Tensor:
+    """(N, B): inner products within blocks, centred."""
+    parts = [part - part.mean(0) for part in torch.split(features, block)]
+    return torch.cat([part @ part.T for part in parts])
+
+
+def manifold(card: DatasetCard, quality: float, seed: int = 0) -> Manifold:
+    """Three views of each image, of flat neighbourhoods at quality 1."""
+    random = torch.Generator().manual_seed(seed)
+    neighbours = torch.randint(1, 20, (TEST, 3), generator=random).float()
+    return Manifold(neighbours, 2 * torch.rand(TEST, 3, generator=random), torch.full((TEST, 3), quality))
+
+
+def attributions(card: DatasetCard, quality: float, seed: int = 0) -> Attributions:
+    """Maps that a share `quality` of the images has inside its mask."""
+    random = torch.Generator().manual_seed(seed)
+    masks = torch.zeros(TEST, 16, 16, dtype=torch.uint8)
+    masks[:, 4:10, 4:10] = 1
+    inside = torch.nn.functional.max_pool2d(masks.float()[:, None], 2)[:, 0] * torch.rand(TEST, 8, 8, generator=random)
+    scattered = torch.rand(TEST, 8, 8, generator=random)
+    maps = torch.where((torch.rand(TEST, generator=random) < quality)[:, None, None], inside, scattered)
+    images = torch.randint(256, (TEST, 3, 16, 16), generator=random, dtype=torch.uint8)
+    curve = torch.rand(TEST, 5, generator=random)
+    return Attributions(maps, images, curve, 1 - curve, masks, targets(card, seed=seed))
+
+
+def reconstructions(card: DatasetCard, quality: float, seed: int = 0) -> Reconstructions:
+    """Images of 32 pixels, and themselves with noise of 255 (1 - quality)."""
+    random = torch.Generator().manual_seed(seed)
+    images = torch.randint(256, (TEST, 3, 32, 32), generator=random, dtype=torch.uint8)
+    noise = 255 * (1 - quality) * torch.randn(images.shape, generator=random)
+    return Reconstructions(images, (images + noise).clamp(0, 255).to(torch.uint8))
+
+
 def evidence(kind: type[Evidence], card: DatasetCard, quality: float, seed: int = 0) -> Evidence | None:
     """Evidence of a type, or None for an unknown one that has no classmethod ``example(card, quality, seed)``."""
-    makers: dict[Any, Any] = {Predictions: predictions, Embeddings: embeddings}
+    makers: dict[Any, Any] = {
+        Predictions: predictions, Embeddings: embeddings, ViewEmbeddings: view_embeddings, Grams: grams,
+        ViewPredictions: view_predictions, Manifold: manifold, Attributions: attributions,
+        Reconstructions: reconstructions,
+    }  # fmt: skip
     maker = getattr(kind, "example", None) or makers.get(kind)
     return None if maker is None else maker(card, quality, seed)
 

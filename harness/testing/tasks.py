@@ -13,6 +13,7 @@ from torch import Tensor
 from harness.datasets import DatasetCard
 from harness.evidence import Evidence, Predictions
 from harness.identity import digest
+from harness.taps import read
 from harness.tasks import Needs, TargetsWithheldError, Task, parameters
 from harness.testing import worlds
 from harness.testing.kit import Doubt, Fault, Finding, Kit, NotApplicable, own_doc, require_doc
@@ -125,7 +126,7 @@ def evidence_as_declared(trial: Trial) -> None:
         if not isinstance(evidence, trial.task.evidence):
             raise Fault(f"{where} gave {type(evidence).__name__}, declared is {trial.task.evidence.__name__}")
         if not trial.task.episodic:
-            evidence.check(worlds.SIZES["test"], trial.card.num_classes)
+            evidence.check(worlds.size(trial.task, "test"), trial.card.num_classes)
         if away := [name for name, value in evidence.tensors().items() if value.device.type != "cpu"]:
             raise Fault(f"{where}: {away[0]} is on a device; call .cpu()")
 
@@ -144,7 +145,9 @@ def independent_of_the_test_order(trial: Trial) -> None:
     """Test images in another order have the same rows."""
     if trial.task.episodic:
         raise NotApplicable("an episodic task draws its episodes by position")
-    order = torch.randperm(worlds.SIZES["test"], generator=torch.Generator().manual_seed(5))
+    if any(read(layer).reduction == "gram" for layer, _ in trial.task.needs.features):
+        raise NotApplicable("inner products are of blocks of images in their order")
+    order = torch.randperm(worlds.size(trial.task, "test"), generator=torch.Generator().manual_seed(5))
     back = order.argsort()
     moved = {variant: evidence.take(back) for variant, evidence in trial.run(SOME, order).items()}
     gap = _gap(trial.outcome, moved)
@@ -174,7 +177,7 @@ def _accuracy(trial: Trial, signal: float) -> tuple[float, float, int]:
     evidence = next(iter(trial.run(signal).values()))
     if not isinstance(evidence, Predictions) or trial.card.kind != "single-label":
         raise NotApplicable("only for single-label Predictions")
-    truth = evidence.targets if evidence.targets is not None else worlds.truth(trial.card, "test")
+    truth = evidence.targets if evidence.targets is not None else worlds.truth(trial.card, "test")[: len(evidence)]
     right = (evidence.scores.argmax(1) == truth).double().mean()
     return float(right), 1 / evidence.scores.shape[1], len(truth)
 

@@ -25,6 +25,7 @@ class Backbone:
         token_pooling: makes (N, D) of (N, T, D) with a prefix of class or register tokens, as the network pools its
             own last tokens. Square numbers of tokens are patches alone, and are averaged.
         channels_last: whether spatial activations are (N, H, W, C).
+        final_map: the layer for attribution, where it is not the last of the layers that is a map.
     """
 
     module: nn.Module
@@ -34,6 +35,7 @@ class Backbone:
     maps: Callable[[Tensor], list[FeatureMap]] | None = None
     token_pooling: Callable[[Tensor], Tensor] | None = None
     channels_last: bool = False
+    final_map: str = ""
 
     def encoder(self, preprocess: Preprocess) -> BackboneEncoder:
         """The backbone as an encoder, in evaluation mode."""
@@ -46,7 +48,9 @@ class BackboneEncoder(ModuleEncoder):
     """The encoder of a `Backbone`: knows its tokens, memory layout and pyramid."""
 
     def __init__(self, backbone: Backbone, preprocess: Preprocess) -> None:
-        super().__init__(backbone.module, preprocess, backbone.layers, backbone.aliases, backbone.maps)
+        super().__init__(
+            backbone.module, preprocess, backbone.layers, backbone.aliases, backbone.maps, backbone.final_map
+        )
         self.backbone = backbone
 
     def activations(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
@@ -70,3 +74,12 @@ class BackboneEncoder(ModuleEncoder):
 def _is_square(n: int) -> bool:
     """Whether `n` tokens are those of a square image's patches, without a prefix, as before CaiT's class attention."""
     return math.isqrt(n) ** 2 == n
+
+
+def first_norm(module: nn.Module, blocks: Sequence[str], name: str) -> str:
+    """The first normalisation of a transformer's last block, before its class token looks at the others.
+
+    Empty for a network without.
+    """
+    layer = f"{blocks[-1]}.{name}" if blocks else ""
+    return layer if layer in dict(module.named_modules()) else ""

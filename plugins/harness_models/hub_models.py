@@ -93,7 +93,7 @@ def load(source: str, head: str, options: Mapping[str, Any], preprocess: Preproc
     from torch import nn
     from torchvision.models import ResNet
 
-    from harness_models.backbones import Backbone
+    from harness_models.backbones import Backbone, first_norm
     from harness_models.resnet import resnet
     from harness_models.weights import seeded
 
@@ -108,7 +108,7 @@ def load(source: str, head: str, options: Mapping[str, Any], preprocess: Preproc
         return resnet(module).encoder(preprocess)
     blocks = getattr(module, "blocks", None)
     names = [f"blocks.{key}" for key, _ in blocks.named_children()] if isinstance(blocks, nn.Module) else None
-    return Backbone(module, names).encoder(preprocess)
+    return Backbone(module, names, final_map=first_norm(module, names or (), "norm1")).encoder(preprocess)
 
 
 def fetch(source: str, trust: bool, options: Mapping[str, Any], progress: Progress) -> Path:

@@ -165,7 +165,7 @@ def _backbone(module: Any, size: int) -> Backbone:
     """What timm says of a network's inside: `feature_info`, its pooling, its memory format."""
     from timm.models.resnet import ResNet
 
-    from harness_models.backbones import Backbone
+    from harness_models.backbones import Backbone, first_norm
     from harness_models.resnet import resnet
 
     module.eval()
@@ -181,6 +181,7 @@ def _backbone(module: Any, size: int) -> Backbone:
         maps=partial(_pyramid, module) if hasattr(module, "forward_intermediates") else None,
         token_pooling=_token_pooling(module),
         channels_last=getattr(module, "output_fmt", "") == "NHWC",
+        final_map=first_norm(module, layers or (), "norm1"),
     )
 
 

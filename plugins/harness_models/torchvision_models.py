@@ -85,7 +85,7 @@ def backbone(name: str) -> Backbone:
     from torch import nn
     from torchvision.models import ResNet, SwinTransformer, VisionTransformer, get_model
 
-    from harness_models.backbones import Backbone
+    from harness_models.backbones import Backbone, first_norm
     from harness_models.resnet import resnet
 
     _check(name)
@@ -98,7 +98,8 @@ def backbone(name: str) -> Backbone:
         return resnet(module)
     if isinstance(module, VisionTransformer):
         blocks = [f"encoder.layers.{key}" for key, _ in module.encoder.layers.named_children()]
-        return Backbone(module, blocks, token_pooling=lambda tokens: tokens[:, 0])
+        final_map = first_norm(module, blocks, "ln_1")
+        return Backbone(module, blocks, token_pooling=lambda tokens: tokens[:, 0], final_map=final_map)
     return Backbone(module, _features(module), channels_last=isinstance(module, SwinTransformer))
 
 

@@ -170,3 +170,35 @@ def test_the_pyramid_has_the_last_map_of_each_stride() -> None:
         ModuleEncoder(net(), PLAIN, ["pool"]).feature_maps(torch.zeros(1, 3, 16, 16))
     own = [FeatureMap(torch.zeros(1, 2, 3, 3), 8, "own")]
     assert ModuleEncoder(net(), PLAIN, maps=lambda images: own).feature_maps(torch.zeros(1, 3, 16, 16)) is own
+
+
+def test_gradients_of_the_embedding_reach_a_tapped_layer() -> None:
+    encoder = ModuleEncoder(net(), PLAIN).eval()
+    found = encoder(pixels(), ("block", "embedding"))
+    (gradient,) = torch.autograd.grad(found["embedding"].sum(), found["block"])
+    assert gradient.shape == found["block"].shape
+    assert gradient.abs().sum() > 0
+
+
+def test_the_final_map_is_the_last_layer_with_space() -> None:
+    encoder = ModuleEncoder(net(), PLAIN).train()
+    assert encoder.final_map == "block"
+    assert encoder.training
+    assert ModuleEncoder(net(), PLAIN, final_map="conv").final_map == "conv"
+    flat = ModuleEncoder(nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 4)), PLAIN)
+    with pytest.raises(HarnessError, match="ModuleEncoder has no spatial feature maps"):
+        _ = flat.final_map
+    with pytest.raises(HarnessError, match="Encoder has no spatial feature maps"):
+        _ = Encoder().final_map
+
+
+def test_tokens_are_laid_out_without_their_prefix() -> None:
+    encoder, grid = ModuleEncoder(net(), PLAIN), torch.arange(2 * 16 * 5).reshape(2, 16, 5)
+    for prefix in (0, 1, 5):
+        tokens = torch.cat([torch.full((2, prefix, 5), -1), grid], 1)
+        assert torch.equal(encoder.spatial(tokens, "blocks.0"), grid.transpose(1, 2).reshape(2, 5, 4, 4))
+    maps = torch.zeros(2, 3, 4, 4)
+    assert encoder.spatial(maps, "conv") is maps
+    for wrong in (torch.zeros(2, 5), torch.zeros(2, 5, 1, 1)):
+        with pytest.raises(HarnessError, match="layer 'head' of ModuleEncoder is no spatial map"):
+            encoder.spatial(wrong, "head")

@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness import evidence as evidences
+from harness import evidence_files
 from harness.cache import ArrayStore
 from harness.errors import HarnessError, OutputError
-from harness.evidence import Embeddings, Episodes, Estimates, Evidence, Predictions, load, save
+from harness.evidence import Embeddings, Episodes, Estimates, Evidence, Predictions
+from harness.evidence_files import load, save
 
 
 def predictions(n: int = 5, **fields: Any) -> Predictions:
@@ -91,7 +92,7 @@ def test_a_full_disk_stops_the_run_as_for_any_array(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # no file may grow larger, as if the disk were full
     try:
         with pytest.raises(OutputError, match=r"File too large.*; free space or choose another --arrays"):
-            store.publish("evidence", "ab", "safetensors", lambda path: evidences.save(large, path), {})
+            store.publish("evidence", "ab", "safetensors", lambda path: evidence_files.save(large, path), {})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
@@ -105,7 +106,7 @@ def test_rows_targets_and_devices() -> None:
     assert torch.equal(taken.scores, found.scores[index])
     assert taken.targets.tolist() == [4, 4, 0]
     assert predictions().take(index).targets is None
-    joined = predictions().join(torch.zeros(5))
+    joined = predictions().join(targets=torch.zeros(5))
     assert joined.targets.tolist() == [0.0] * 5
     grown = Predictions(torch.zeros(2, 3, requires_grad=True)).cpu()
     assert not grown.scores.requires_grad
@@ -122,7 +123,7 @@ class Untargeted(Evidence):
 
 def test_evidence_without_targets_takes_none() -> None:
     found = Untargeted(torch.zeros(4))
-    assert found.join(torch.ones(4)) == found
+    assert found.join(targets=torch.ones(4)) == found
     assert list(found.tensors()) == ["values"]
     assert found.take(torch.tensor([0])).note == "kept"
 
@@ -158,7 +159,7 @@ def test_good_evidence_passes() -> None:
 
 
 def test_estimates_have_a_column_a_value() -> None:
-    made = Estimates(torch.zeros(4, 2)).join(torch.ones(4, 2))
+    made = Estimates(torch.zeros(4, 2)).join(targets=torch.ones(4, 2))
     made.check(4, 2)
     with pytest.raises(HarnessError, match=r"Estimates.values must be \(4, 3\), got \(4, 2\)"):
         made.check(4, 3)
@@ -166,7 +167,7 @@ def test_estimates_have_a_column_a_value() -> None:
 
 def test_episodes_are_counted_apart_from_images() -> None:
     Episodes(torch.zeros(600)).check(50, 10)
-    assert len(Episodes(torch.zeros(3)).join(torch.zeros(50))) == 3
+    assert len(Episodes(torch.zeros(3)).join(targets=torch.zeros(50))) == 3
     with pytest.raises(HarnessError, match=r"one number an episode, got \(2, 3\)"):
         Episodes(torch.zeros(2, 3)).check(50, 10)
     with pytest.raises(HarnessError, match="NaN or infinite"):

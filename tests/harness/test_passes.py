@@ -15,8 +15,10 @@ from harness import passes
 from harness.encoder import Encoder, ModuleEncoder
 from harness.errors import HarnessError
 from harness.models import Preprocess
-from harness.passes import Forward, arithmetic, default_batch_size, state_digest, stored_dtype, sweep
+from harness.passes import Forward, arithmetic, default_batch_size, state_digest, stored_dtype
 from harness.pixels import Batch
+from harness.sweeps import Pooled, sweep
+from harness.taps import Tap
 
 PLAIN = Preprocess(size=16, crop=1.0)
 N = 23
@@ -56,19 +58,18 @@ def swept(
     encoder: Encoder, size: int = 8, precision: str = "fp32", layers: Sequence[str] = ("embedding",),
     order: Sequence[int] = range(N), forward_size: int = 8,
 ) -> dict[str, NDArray[Any]]:  # fmt: skip
-    arrays: dict[str, NDArray[Any]] = {}
     told: list[int] = []
 
-    def create(layer: str, shape: tuple[int, int]) -> NDArray[Any]:
-        arrays[layer] = np.full(shape, -7, stored_dtype(precision))
-        return arrays[layer]
+    def create(shape: tuple[int, ...]) -> NDArray[Any]:
+        return np.full(shape, -7, stored_dtype(precision))
 
     forward = Forward(encoder, "cpu", precision, forward_size)
     ids = [f"id{i}" for i in range(N)]
-    sweep(forward, batches(size, order), N, layers, create, ids, lambda done, speed: told.append(done))
+    sinks = [Pooled(Tap(layer), np.arange(N), 0, create) for layer in layers]
+    sweep(forward, batches(size, order), sinks, ids, lambda done, speed: told.append(done))
     assert told[-1] == N == forward.images
     assert told == sorted(told)
-    return arrays
+    return {sink.tap.layer: sink.array for sink in sinks if sink.array is not None}
 
 
 def test_rows_land_by_index_whatever_the_batches() -> None:
@@ -98,20 +99,20 @@ def test_the_encoder_is_in_evaluation_mode() -> None:
 def test_the_batch_shrinks_when_memory_runs_out() -> None:
     encoder = Raw(most=3)
     forward = Forward(encoder, "cpu", "fp32", 16)
-    found = forward(PIXELS, ("embedding",))["embedding"]
+    found = forward.embed(PIXELS)["embedding"]
     with torch.inference_mode():
         assert torch.equal(found, encoder.normalise(PIXELS)[:, :, 0, 0])
     assert (forward.batch_size, forward.images) == (2, N)
     assert encoder.sizes[:4] == [16, 8, 4, 2]
     assert set(encoder.sizes[3:]) == {2, 1}
     encoder.sizes.clear()
-    forward(PIXELS[:6], ("embedding",))
+    forward.embed(PIXELS[:6])
     assert encoder.sizes == [2, 2, 2]  # what was learnt is kept
 
 
 def test_out_of_memory_with_one_image_is_one_line() -> None:
     with pytest.raises(HarnessError, match="out of memory on cpu with a single image"):
-        Forward(Raw(most=0), "cpu", "fp32", 8)(PIXELS, ("embedding",))
+        Forward(Raw(most=0), "cpu", "fp32", 8).embed(PIXELS)
 
 
 def at(image: int, value: float) -> Callable[[Tensor], Tensor]:

@@ -55,7 +55,7 @@ def _header(board: Board, at: int, starts: bool) -> dict[str, Any]:
     images = sorted({e.n for e in done if e.n})
     low, high = column.bounds
     facts = [
-        f"{'higher' if column.higher_is_better else 'lower'} is better",
+        {True: "higher is better", False: "lower is better", None: "a description"}[column.higher_is_better],
         f"bounds {'−∞' if low is None else f'{low:g}'} to {'∞' if high is None else f'{high:g}'}",
         f"{' or '.join(f'{n:,}' for n in images[:3])} test images" if images else "",
         f"up to {max(e.seeds for e in done)} seeds" if any(e.seeds > 1 for e in done) else "",
@@ -89,7 +89,7 @@ def _cell(entry: Entry, column: Column, scale: Scale) -> dict[str, Any]:
         return shown
     shown["title"] = _title(entry, column)
     low, high = scale
-    if high > low:
+    if high > low and column.higher_is_better is not None:
         at = 100 * (entry.value - low) / (high - low)
         good = (at if column.higher_is_better else 100 - at) / 100
         shown["heat"] = round(100 * good**2)  # squared, as one bad model would else make all others look alike

@@ -13,7 +13,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from harness.errors import HarnessError
-from harness.models import Preprocess
+from harness.models import Geometry
 from harness.pixels import resize
 from harness.tasks import Fold
 
@@ -69,11 +69,11 @@ def _images(fold: Fold, draws: Rows, places: Rows, augment: Augment) -> Iterator
         yield from chunk
 
 
-def augmentation(kind: str, preprocess: Preprocess, seed: int) -> Augment:
-    """``crop``: a random resized crop and a flip, drawn from the seed and the place; ``none``: the model's own crop."""
+def augmentation(kind: str, geometry: Geometry, seed: int) -> Augment:
+    """``crop``: a random resized crop and a flip, drawn from the seed and the place; ``none``: the view's own crop."""
     if kind == "none":
-        return lambda image, place: resize(image, preprocess.geometry)
-    size = [preprocess.size, preprocess.size]
+        return lambda image, place: resize(image, geometry)
+    size = [geometry.size, geometry.size]
 
     def cut(image: Tensor, place: int) -> Tensor:
         random = _generator(seed, place)

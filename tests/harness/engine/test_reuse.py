@@ -48,16 +48,16 @@ def test_a_new_task_on_stored_embeddings_touches_no_image(tmp_path: Path) -> Non
 
 def test_a_new_layer_costs_one_more_pass_and_shares_the_decoded_pixels(tmp_path: Path) -> None:
     go(tmp_path)
-    summary = go(tmp_path, tasks=("embed@colours",), metrics=("distance",))
+    summary = go(tmp_path, tasks=("embedded@colours",), metrics=("distance",))
     assert (summary.done, summary.images_forwarded) == (1, 2 * 60)
 
 
 def test_pair_metrics_compare_two_models_variant_by_variant(tmp_path: Path) -> None:
-    go(tmp_path, models=("net0", "net1", "net2"), tasks=("embed@colours",), metrics=("distance",))
+    go(tmp_path, models=("net0", "net1", "net2"), tasks=("embedded@colours",), metrics=("distance",))
     found = records(tmp_path)
     assert [(r.model, r.partner) for r in found] == [("net0", "net1"), ("net0", "net2"), ("net1", "net2")]
     assert all([s.variant for s in r.scores] == ["embedding", "0"] and r.score.value > 0 for r in found)
-    assert go(tmp_path, models=("net0", "net1", "net2"), tasks=("embed@colours",), metrics=("distance",)).reused == 3
+    assert go(tmp_path, models=("net0", "net1", "net2"), tasks=("embedded@colours",), metrics=("distance",)).reused == 3
 
 
 def test_scores_and_keys_do_not_depend_on_how_the_run_is_carried_out(tmp_path: Path) -> None:

@@ -12,14 +12,14 @@ from torchvision.transforms import InterpolationMode, v2
 
 from harness import pixels
 from harness.datasets import Split
-from harness.engine.features import FoldImages
+from harness.engine.folds import FoldImages
 from harness.errors import HarnessError
 from harness.models import Preprocess
 from harness.tasks import Fold
 from harness_tasks.finetuning import batches
 from harness_tasks.finetuning.batches import augmentation, crop_box, epochs, feed
 
-SEEN = Preprocess(size=16, crop=0.8)
+SEEN = Preprocess(size=16, crop=0.8).geometry
 
 
 def originals(n: int) -> list[np.ndarray]:
@@ -29,7 +29,7 @@ def originals(n: int) -> list[np.ndarray]:
 
 def fold(name: str, n: int, workers: int = 2) -> Fold:
     split = Split(originals(n), np.empty(0, np.int64), [f"{name}{i}" for i in range(n)])
-    source = FoldImages(split, np.arange(n), SEEN.geometry, "torchvision", workers, "cpu")
+    source = FoldImages(split, np.arange(n), SEEN, "torchvision", workers, "cpu")
     return Fold(name, {}, torch.arange(n) + 100 * len(name), source)
 
 

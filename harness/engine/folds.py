@@ -1,0 +1,57 @@
+"""What the host puts into a task's folds: their images, and the judge of the val fold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from harness import pixels
+from harness.datasets import Split
+from harness.errors import HarnessError, UndefinedError
+from harness.evidence import Evidence
+from harness.metrics import Metric, value
+from harness.models import Geometry
+from harness.tasks import Augment
+
+
+@dataclass(frozen=True)
+class FoldImages:
+    """Reads a fold's images for a task that needs the encoder; it holds no target. See `harness.tasks.Fold`."""
+
+    content: Split
+    rows: NDArray[np.int64]
+    geometry: Geometry
+    decoder: str
+    workers: int
+    device: str
+
+    def pixels(self, batch_size: int) -> Iterator[Tensor]:
+        read = pixels.stream(self.content, self.rows, self.geometry, self.decoder, batch_size, self.workers)
+        return (batch.to(self.device) for _, batch in read)
+
+    def augmented(self, draws: Sequence[int], batch_size: int, augment: Augment) -> Iterator[Tensor]:
+        rows = self.rows[np.asarray(draws, np.int64)]
+        read = pixels.augmented(self.content, rows, augment, self.decoder, batch_size, self.workers)
+        return (batch.to(self.device) for batch in read)
+
+
+def judge_by(metric: Metric, targets: Tensor | None) -> Callable[[Evidence], float]:
+    """A metric of evidence about the images of these targets, larger is better.
+
+    What it returns raises `HarnessError` without targets, and where the metric is undefined on them.
+    """
+
+    def judge(evidence: Evidence) -> float:
+        if targets is None:
+            raise HarnessError("a task that chooses by judge() needs the val fold")
+        try:
+            number = value(metric, evidence.cpu().join(targets=targets))
+        except UndefinedError as error:  # of the val images: the scores of the test images may well be defined
+            raise HarnessError(f"nothing can be chosen by {metric.name} on the val fold: {error}") from error
+        return number if metric.higher_is_better else -number
+
+    return judge
