@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from harness.board import Board
+    from harness.plots import Figure
 
 Rows = list[dict[str, Any]]
-Figures = dict[str, str]
+Figures: TypeAlias = "dict[str, Figure]"
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Analysis:
     """A named function of a board that returns rows of plain values, and maybe another that draws them.
 
     Attributes:
-        figures: gives SVG texts by name; None for an analysis without pictures.
+        figures: gives `harness.plots.Figure`s by name; None for an analysis without pictures.
     """
 
     name: str

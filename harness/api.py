@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 Kind = Literal["both", "measured", "reported"]
+Selection = Literal["primary", "first", "all"]
 
 
 @lru_cache(maxsize=1)
@@ -68,14 +69,14 @@ def run(
     return summary
 
 
-def selection(suite: Suite) -> Literal["primary", "all"]:
-    """The columns of a run's own board: metrics that were asked for by name are all shown."""
-    return "primary" if "all" in suite.metrics else "all"
+def selection(suite: Suite) -> Selection:
+    """The columns of a run's own board: metrics asked for by name are all shown, each with its first score."""
+    return "primary" if "all" in suite.metrics else "first"
 
 
 def leaderboard(
     *runs: Path | str,
-    columns: Literal["primary", "all"] = "primary",
+    columns: Selection = "primary",
     plan: Plan | None = None,
     keys: Mapping[Cell, str] | None = None,
     kind: Kind = "both",

@@ -186,8 +186,12 @@ def _folds(train: int, val: int | None, test: int) -> tuple[tuple[str, FoldIndex
     return tuple(found.items())
 
 
-def subset(n: int, limit: int | None) -> NDArray[np.int64]:
-    """The images a run with ``--limit`` uses: a fixed random choice, in order, so that sorted classes all appear."""
-    if limit is None or limit >= n:
+def subset(n: int, limit: int | None, shuffled: bool = False) -> NDArray[np.int64]:
+    """The images a run with ``--limit`` uses: a fixed random choice, in order, so that sorted classes all appear.
+
+    Smaller choices are part of greater ones; `shuffled`, their beginning.
+    """
+    if not shuffled and (limit is None or limit >= n):
         return np.arange(n)
-    return np.sort(np.random.RandomState(0).permutation(n)[:limit])
+    chosen = np.random.RandomState(0).permutation(n)[:limit]
+    return chosen if shuffled else np.sort(chosen)

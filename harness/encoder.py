@@ -117,8 +117,9 @@ class ModuleEncoder(Encoder):
         layers: submodule names, shallow to deep; default: every direct child.
         aliases: layer names that differ from their submodule's (``layer3.2.residual`` for ``layer3.2.bn3``).
         maps: makes the feature pyramid, where the module has a way of its own.
-        final_map: see `Encoder.final_map`; default: the last of the layers whose activation is a map, of tokens the last
-            but one, as patches of the last are not looked at by a class token.
+        final_map: see `Encoder.final_map`; default: the last of the layers whose activation is a map, of tokens the
+            last but one, as patches of the last are not looked at by a class token.
+        channels_last: whether the module's spatial activations are (N, H, W, C).
     """
 
     def __init__(
@@ -129,12 +130,13 @@ class ModuleEncoder(Encoder):
         aliases: Mapping[str, str] | None = None,
         maps: Callable[[Tensor], list[FeatureMap]] | None = None,
         final_map: str = "",
+        channels_last: bool = False,
     ) -> None:
         super().__init__()
         self.module = module
         self.preprocess = preprocess
         self.aliases = dict(aliases or {})
-        self._maps, self._final_map = maps, final_map
+        self._maps, self._final_map, self._channels_last = maps, final_map, channels_last
         names = [name for name, _ in module.named_children()] if layers is None else list(layers)
         self.layers = (*(name for name in names if name != EMBEDDING), EMBEDDING)
 
@@ -153,7 +155,7 @@ class ModuleEncoder(Encoder):
         with ExitStack() as stack:
             for layer in layers:
                 if layer != EMBEDDING:
-                    hook = self._submodule(layer).register_forward_hook(_tap(tapped, layer))
+                    hook = self._submodule(layer).register_forward_hook(_tap(tapped, layer, self._channels_last))
                     stack.callback(hook.remove)
             tapped[EMBEDDING] = self.embed(images)
         return {layer: tapped[layer] for layer in layers if layer in tapped}
@@ -196,7 +198,7 @@ class ModuleEncoder(Encoder):
             raise HarnessError(f"{type(self.module).__name__} has no layer {layer!r}{nearest(layer, known)}") from None
 
 
-def _tap(into: dict[str, Tensor], layer: str) -> Callable[[nn.Module, Any, Any], Tensor | None]:
+def _tap(into: dict[str, Tensor], layer: str, channels_last: bool) -> Callable[[nn.Module, Any, Any], Tensor | None]:
     """A forward hook that keeps the output and hands a copy on: an in-place ReLU that follows would change it.
 
     That way round, gradients of what is computed from the copy reach what is kept.
@@ -205,6 +207,9 @@ def _tap(into: dict[str, Tensor], layer: str) -> Callable[[nn.Module, Any, Any],
     def hook(module: nn.Module, args: Any, output: Any) -> Tensor | None:
         if not isinstance(output, Tensor):
             return None
+        if channels_last and output.ndim == 4:
+            into[layer] = output.permute(0, 3, 1, 2)
+            return into[layer].permute(0, 2, 3, 1).clone()
         into[layer] = output
         return output.clone()
 

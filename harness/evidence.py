@@ -152,8 +152,8 @@ class ViewEmbeddings(Evidence):
         features: (N, V, D) of the views.
         clean: (N, D) of the images as they are.
         parameters: (N, V, P) of the transforms that made the views; see `harness.transforms`.
-        mean, whitening: (D,) and (D, D) of a reference set, where the task was asked for one: ``(z - mean) @ whitening``
-            has unit covariance there.
+        mean, whitening: (D,) and (D, D) of a reference set, where the task was asked for one:
+            ``(z - mean) @ whitening`` has unit covariance there.
         family: of the views, ``rotation``.
         targets: joined by the host.
     """

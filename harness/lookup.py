@@ -28,14 +28,15 @@ class BoundTask:
     """A protocol with its parameters and its dataset: ``knn[temperature=0.1]@digits``.
 
     Attributes:
-        primary: the metric that ranks models, and that the task chooses by on validation images: the dataset's, unless
-            the protocol has its own.
+        primary: the metric that ranks models: the dataset's, unless the protocol has its own.
+        judges: what the task chooses by on validation images: the first that accepts the evidence it shows.
     """
 
     text: str
     protocol: Task
     dataset: Dataset
     primary: Metric
+    judges: tuple[Metric, ...] = ()
 
 
 def find_model(host: Host, name: str) -> Model:
@@ -134,8 +135,9 @@ def find_tasks(host: Host, texts: Iterable[str]) -> dict[str, BoundTask]:
         protocol, ref = parse_task(text)
         dataset = datasets.get(str(ref)) or datasets.setdefault(str(ref), find_dataset(host, ref))
         found = find_protocol(host, protocol)
-        primary = find_metric(host, found.primary or dataset.card.primary_metric)
-        tasks[text] = BoundTask(text, found, dataset, primary)
+        own, usual = found.primary or dataset.card.primary_metric, dataset.card.primary_metric
+        judges = tuple(find_metric(host, name) for name in dict.fromkeys((own, usual)))
+        tasks[text] = BoundTask(text, found, dataset, judges[0], judges)
     return tasks
 
 

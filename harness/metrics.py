@@ -167,7 +167,7 @@ def _number(metric: Metric, found: Any, n: int) -> float:
         found = found.of(torch.ones(1, n, dtype=torch.float64))
     elif isinstance(found, Interval):
         found = found.value
-    found = torch.as_tensor(found)
+    found = torch.as_tensor(found, dtype=torch.float64 if isinstance(found, float) else None)
     if found.numel() != 1 and found.shape != (n,):
         raise HarnessError(f"metric {metric.name} must return one number or ({n},), got shape {tuple(found.shape)}")
     return _bounded(metric, float(found.double().mean()))

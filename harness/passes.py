@@ -128,7 +128,8 @@ class Forward:
     def embed(self, pixels: Tensor, layers: Sequence[str] = (EMBEDDING,)) -> dict[str, Tensor]:
         """uint8 (B, 3, S, S) to pooled layers, (B, D) on the CPU."""
         parts = [
-            {name: pooled(self.encoder, a, name).cpu() for name, a in found.items()} for _, found in self(pixels, layers)
+            {name: pooled(self.encoder, a, name).cpu() for name, a in found.items()}
+            for _, found in self(pixels, layers)
         ]
         return {name: torch.cat([part[name] for part in parts]) for name in layers}
 

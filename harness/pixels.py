@@ -157,9 +157,9 @@ def augmented(
     return (made for _, made in ahead(batch, len(rows), batch_size, workers))
 
 
-def replay(array: NDArray[np.uint8], batch_size: int) -> Iterator[Batch]:
-    """Batches of pixels that are already decoded, read ahead in a thread."""
-    return ahead(lambda start, stop: torch.from_numpy(np.array(array[start:stop])), len(array), batch_size, 1)
+def replay(array: NDArray[np.uint8], order: NDArray[np.int64], batch_size: int) -> Iterator[Batch]:
+    """Batches, in an order, of pixels that are already decoded, read ahead in a thread."""
+    return ahead(lambda start, stop: torch.from_numpy(array[order[start:stop]]), len(order), batch_size, 1)
 
 
 def ahead(make: Callable[[int, int], Tensor], n: int, batch_size: int, workers: int) -> Iterator[Batch]:

@@ -30,11 +30,18 @@ class Cell(NamedTuple):
 
 
 class Skip(NamedTuple):
-    """A pair that is not run, and why. `metric` is empty when the whole task is skipped."""
+    """A pair that is not run, and why.
+
+    Attributes:
+        metric: empty when the whole task is skipped.
+        mismatch: whether it is for the type of evidence alone, which another task of the plan may give: no record says
+            so.
+    """
 
     task: str
     metric: str
     reason: str
+    mismatch: bool = False
 
 
 class PassPlan(NamedTuple):
@@ -136,14 +143,15 @@ def _pair(text: str, task: BoundTask, metrics: dict[str, Metric], models: int, s
         return ()
     fitting = []
     for name, metric in metrics.items():
-        if not issubclass(task.protocol.evidence, metric.accepts):
+        mismatch = not issubclass(task.protocol.evidence, metric.accepts)
+        if mismatch:
             reason = f"accepts {metric.accepts.name}, the task gives {task.protocol.evidence.name}"
         elif metric.pair and models < 2:
             reason = "compares two models, the suite has one"
         else:
             reason = _asked(metric.skip, card)
         if reason:
-            skips.append(Skip(text, name, reason))
+            skips.append(Skip(text, name, reason, mismatch))
         else:
             fitting.append(name)
     return tuple(fitting)
@@ -171,7 +179,8 @@ def fold_indices(suite: Suite, task: BoundTask) -> dict[str, FoldIndex]:
     sizes, needs = {k: min(n, suite.limit or n) for k, n in task.dataset.card.splits.items()}, task.protocol.needs
     found = {name: fold for name, fold in folds(sizes).items() if name in needs.folds}
     test = found["test"]
-    return found | {"test": FoldIndex(test.split, test.index[subset(len(test.index), needs.sample)])}
+    chosen = subset(len(test.index), needs.sample, needs.shuffled)
+    return found | {"test": FoldIndex(test.split, test.index[chosen])}
 
 
 def _passes(
@@ -200,7 +209,8 @@ def task_identity(task: BoundTask) -> dict[str, Any]:
 def dataset_identity(task: BoundTask) -> dict[str, Any]:
     """What of a dataset can change a score: the pixels' name and revision, which target, what tasks choose by."""
     card = task.dataset.card
-    return {"name": card.name, "revision": card.revision, "target": card.target, "primary": task.primary.identity}
+    facts = {"name": card.name, "revision": card.revision, "target": card.target, "primary": task.primary.identity}
+    return facts | ({"judges": [metric.identity for metric in task.judges]} if len(task.judges) > 1 else {})
 
 
 def describe(result: Plan) -> dict[str, Any]:

@@ -109,7 +109,7 @@ class Summary(BaseModel):
     images_forwarded: int = 0
     images_wanted: int = 0
     failures: list[dict[str, str]] = Field(default_factory=list)
-    skips: list[dict[str, str]] = Field(default_factory=list)
+    skips: list[dict[str, str | bool]] = Field(default_factory=list)
     undefined: list[dict[str, str]] = Field(default_factory=list)
     excluded_images: list[str] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)

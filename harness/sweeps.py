@@ -30,25 +30,30 @@ View = Callable[[Tensor, NDArray[np.int64], int], Tensor]
 
 @dataclass(eq=False)
 class Sink(ABC):
-    """Where a tap's values go: an array of one row for each of `rows`, made once its width is known.
+    """Where a tap's values go: an array whose rows are some of the sweep's, made once its width is known.
 
     Attributes:
-        rows: of the sweep, ascending; those in between are left out.
+        placed: where each row of the sweep goes; -1 for those left out.
         views: of each image; 0 for an array without an axis of views.
         create: makes the array of a shape.
     """
 
     tap: Tap
-    rows: NDArray[np.int64]
+    placed: NDArray[np.int64]
     views: int
     create: Create
     array: NDArray[Any] | None = field(default=None, init=False)
 
     def places(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Which of a batch's rows are wanted, and where they go."""
-        at = np.searchsorted(self.rows, rows)
-        wanted = np.flatnonzero((at < len(self.rows)) & (self.rows[np.minimum(at, len(self.rows) - 1)] == rows))
-        return wanted, at[wanted]
+        places = self.placed[rows]
+        wanted = np.flatnonzero(places >= 0)
+        return wanted, places[wanted]
+
+    @property
+    def size(self) -> int:
+        """Rows of the array."""
+        return int((self.placed >= 0).sum())
 
     @abstractmethod
     def take(self, encoder: Encoder, activation: Tensor, places: NDArray[np.int64], view: int) -> None:
@@ -59,12 +64,16 @@ class Sink(ABC):
         if values.ndim != 2 or len(values) != len(places):
             raise HarnessError(_misshapen(self.tap.layer, values, len(places)))
         if self.array is None:
-            self.array = self.create((len(self.rows), *((self.views,) if self.views else ()), values.shape[1]))
+            self.array = self.create((self.size, *((self.views,) if self.views else ()), values.shape[1]))
         with np.errstate(over="ignore"):  # an overflow to float16 is reported below, by image
             plain = values.float().cpu().numpy().astype(self.array.dtype, copy=False)
         if not np.isfinite(plain).all():
-            raise NotFiniteError(self.rows[places[int(np.argmin(np.isfinite(plain).all(1)))]])
+            raise self.not_finite(places[int(np.argmin(np.isfinite(plain).all(1)))])
         self.array[(places, view) if self.views else places] = plain
+
+    def not_finite(self, place: int) -> NotFiniteError:
+        """The error of a place."""
+        return NotFiniteError(int(np.flatnonzero(self.placed == place)[0]))
 
 
 class NotFiniteError(HarnessError):
@@ -91,7 +100,9 @@ class Flat(Sink):
 
 @dataclass(eq=False)
 class BlockGrams(Sink):
-    """(N, B): inner products within blocks of B images in order, of activations centred in their block.
+    """(N, B): inner products within blocks of B images, of activations centred in their block.
+
+    The sweep's rows come in the order of the array.
 
     Attributes:
         held: the activations of the block that is not yet complete, by view.
@@ -106,14 +117,14 @@ class BlockGrams(Sink):
             held = self.held.setdefault(view, [])
             held.append(part)
             at, rest = at + len(part), rest[len(part) :]
-            if at % self.tap.block == 0 or at == len(self.rows):
+            if at % self.tap.block == 0 or at == self.size:
                 self._multiply(torch.cat(held), at, view)
                 held.clear()
 
     def _multiply(self, block: Tensor, stop: int, view: int) -> None:
         if not bool(block.isfinite().all()):
             bad = int((~block.isfinite().all(1)).nonzero()[0])
-            raise NotFiniteError(self.rows[stop - len(block) + bad])
+            raise self.not_finite(stop - len(block) + bad)
         block = block - block.mean(0)
         with arithmetic("fp32", str(block.device)):
             products = block @ block.T
@@ -141,7 +152,7 @@ def sweep(
     """Forward every view of every batch that a sink wants, once, and let the sinks take what they want of it.
 
     Args:
-        batches: of the sweep's rows, ascending.
+        batches: of the sweep's rows.
         ids: the rows' names, for errors.
         progress: called with images done and images a second.
 

@@ -35,7 +35,7 @@ def tap(layer: str, reduction: Reduction = "pooled", block: int = 0) -> str:
     """The text of a tap. Raises `HarnessError` for an unknown reduction, and for inner products of fewer than 4 images.
 
     ``gram`` gives float32 products of flattened activations, centred in their block: similarity measures centre them
-    anyway, and small differences of large products would lose their digits. The columns beyond a short last block are 0.
+    anyway, and small differences of large products would lose their digits. Columns beyond a short last block are 0.
     """
     if reduction not in ("pooled", "flat", "gram"):
         raise HarnessError(f"no reduction {reduction!r} of a layer (known: pooled, flat, gram)")
@@ -70,7 +70,9 @@ def resolve(text: str, layers: Sequence[str]) -> list[str]:
         return [text]
     found = [str(Tap(layer, wanted.reduction, wanted.block)) for layer in layers if fnmatchcase(layer, wanted.layer)]
     if not found:
-        raise HarnessError(f"no layer matches {wanted.layer!r}{nearest(wanted.layer, layers)} (has: {', '.join(layers)})")
+        raise HarnessError(
+            f"no layer matches {wanted.layer!r}{nearest(wanted.layer, layers)} (has: {', '.join(layers)})"
+        )
     return found
 
 

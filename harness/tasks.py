@@ -37,6 +37,8 @@ class Needs:
         encoder: the live encoder and its images too (fine-tuning, attribution, dense heads); its pixels are those of
             the first view.
         sample: the test fold is this many images, a fixed random choice; None for all of them.
+
+    Inner products are of blocks of random images: the test fold of a task that taps them is in a fixed random order.
     """
 
     folds: tuple[str, ...] = FOLDS
@@ -62,6 +64,11 @@ class Needs:
     def features(self) -> tuple[tuple[str, str], ...]:
         """Every (tap, view) whose activations the task gets."""
         return tuple((layer, view) for view in self.views for layer in self.layers or ())
+
+    @property
+    def shuffled(self) -> bool:
+        """Whether the test fold is in random order."""
+        return any(read(layer).reduction == "gram" for layer in self.layers or ())
 
     def of_fold(self, fold: str) -> tuple[Feature, ...]:
         """What of `features` one of its folds gets."""

@@ -152,7 +152,9 @@ def _rows(columns: Sequence[Column], entries: Entries, cards: Mapping[str, dict[
     """Rows by average rank, then name; models without one last."""
     counted = [i for i, c in enumerate(columns) if c.ranked]
     complete = [m for m, row in entries.items() if counted and all(row[i].status == "done" for i in counted)]
-    by_column = {i: ranks([entries[m][i].value or 0.0 for m in complete], bool(columns[i].higher_is_better)) for i in counted}
+    by_column = {
+        i: ranks([entries[m][i].value or 0.0 for m in complete], bool(columns[i].higher_is_better)) for i in counted
+    }
     average = dict(zip(complete, average_ranks(list(by_column.values())), strict=True)) if complete else {}
     position = {m: at for at, m in enumerate(complete)}
 

@@ -60,7 +60,8 @@ def columns_of(table: Iterable[Cells], selection: Selection, plan: Plan | None) 
     """The columns of a table, grouped by dataset: the plan's order, or alphabetical with primary metrics first.
 
     The average rank counts primary columns, or all of them when none is primary; so does a ``primary`` board, which
-    also shows the first metric of a task that has no primary one.
+    also shows the first metric of a task that has no primary one. A ``first`` board shows the first variant of each
+    metric, an ``all`` board every one.
     """
     cells = sorted((c for c in table if not c.skipped), key=lambda c: _order(c, plan))
     by_primary = any(c.primary(plan) for c in cells)
@@ -72,7 +73,7 @@ def columns_of(table: Iterable[Cells], selection: Selection, plan: Plan | None) 
         for i, variant in enumerate(group.variants()):
             ranked = not by_primary or (i == 0 and group.primary(plan))
             seen = i == 0 and lone.get(group.task) == group.metric
-            if ranked or seen or selection == "all":
+            if ranked or seen or selection == "all" or (selection == "first" and i == 0):
                 found.append((_column(group, variant, ranked and merit, plan), group))
     return found
 

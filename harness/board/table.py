@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 Status = Literal["done", "failed", "missing", "skipped"]
 Kind = Literal["measured", "reported"]
-Selection = Literal["primary", "all"]
+Selection = Literal["primary", "first", "all"]
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,8 @@ class Board:
         counts: models, ranked, columns, done, failed, missing, skipped, reported, pairs.
         date: UTC time of the newest record, ISO 8601; empty without records.
         pairs: the scores of pairs of models, which are no part of the table.
-        selection: ``primary`` when only the datasets' primary metrics are shown.
+        selection: ``primary`` when only the datasets' primary metrics are shown, ``first`` when only the first
+            variant of each metric is.
     """
 
     title: str

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -26,7 +26,7 @@ def analyze(
     runs: list[Path] = typer.Argument(help="Run folders."),
     format: str = typer.Option("table", help="table, md, csv or json."),
     kind: str = typer.Option("both", help="Read measured records, reported ones, or both."),
-    plots: Path = typer.Option(None, help="Write the analysis's figures to this folder, as SVG."),
+    plots: Path = typer.Option(None, help="Write figures to this folder: SVG, PNG, and their numbers as CSV."),
 ) -> None:
     """Run an analysis over finished records."""
     from harness import api
@@ -41,24 +41,28 @@ def analyze(
         rows = analysis(board)
         if plots is not None:
             typer.echo(f"{draw(analysis, board, plots)} figures in {plots}", err=True)
+    if not rows:
+        about = (analysis.__doc__ or "").partition("\n\n")[0]
+        typer.echo(f"{name} finds nothing on this board: {' '.join(about.split())}", err=True)
     show(rows, format)
 
 
 def draw(analysis: Analysis, board: Board, folder: Path) -> int:
-    """Write an analysis's figures, and say how many. Raises `HarnessError` for one that draws nothing."""
+    """Write an analysis's figures and their numbers, and say how many. Raises `HarnessError` where it draws nothing."""
     from harness.errors import HarnessError
     from harness.records import slug, write_atomically
 
     if analysis.figures is None:
         raise HarnessError(f"analysis {analysis.name} draws no figures: leave --plots out")
     figures = analysis.figures(board)
-    for name, svg in figures.items():
-        write_atomically(folder / f"{slug(name)}.svg", svg.encode())
+    for name, figure in figures.items():
+        for suffix, data in (("svg", figure.svg.encode()), ("png", figure.png), ("csv", as_csv(figure.rows).encode())):
+            write_atomically(folder / f"{slug(name)}.{suffix}", data)
     return len(figures)
 
 
 def show(rows: Rows, format: str) -> None:
-    """Print the rows. Intervals stand as JSON lists in CSV."""
+    """Print the rows."""
     from tabulate import tabulate
 
     if format == "json":
@@ -68,10 +72,18 @@ def show(rows: Rows, format: str) -> None:
     elif format == "table":
         names = tuple(rows[0]) if rows else ("no rows",)
         print_table(names, ([_read(row.get(name)) for name in names] for row in rows))
-    elif rows:
-        writer = csv.DictWriter(sys.stdout, rows[0].keys(), lineterminator="\n")
+    else:
+        print(as_csv(rows), end="")
+
+
+def as_csv(rows: Rows) -> str:
+    """The rows as CSV; intervals stand as JSON lists."""
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows({k: json.dumps(v) if isinstance(v, list) else v for k, v in row.items()} for row in rows)
+    return text.getvalue()
 
 
 def _read(value: Any) -> Any:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 def leaderboard(
     runs: list[Path] = typer.Argument(help="Run folders; several are merged."),
-    columns: str = typer.Option("primary", help="primary: one metric a task; all: every metric."),
+    columns: str = typer.Option(
+        "primary", help="primary: a metric a task; first: every metric; all: all of its scores."
+    ),
     kind: str = typer.Option("both", help="both: measured and reported scores; or one of these words."),
     tasks: list[str] = typer.Option(None, help="Only these tasks; * stands for anything: 'linear*@cifar10'."),
     format: str = typer.Option("terminal", help="terminal, text, markdown, csv, json, latex or html."),
@@ -26,13 +28,13 @@ def leaderboard(
     from harness.errors import HarnessError
     from harness.index import Index
 
-    choices = {"columns": (columns, ("primary", "all")), "kind": (kind, ("both", "measured", "reported"))}
+    choices = {"columns": (columns, ("primary", "first", "all")), "kind": (kind, ("both", "measured", "reported"))}
     for option, (given, known) in choices.items():
         if given not in known:
             raise HarnessError(f"--{option} {given!r}: one of {', '.join(known)}")
     board = api.leaderboard(
         *runs,
-        columns="all" if columns == "all" else "primary",
+        columns=cast("api.Selection", columns),
         kind=cast("api.Kind", kind),
         tasks=split_names(tasks) or (),
     )

@@ -87,7 +87,7 @@ def _task(host: Host, name: str) -> dict[str, Any]:
     needs = task.needs
     values = {key: list(v) if isinstance(v, tuple) else v for key, v in parameters(task).items()}
     return {"version": task.version, "evidence": task.evidence.name, "parameters": values,
-            "needs": "the encoder and its pixels" if needs.encoder else f"embeddings of {', '.join(needs.layers or ())}",
+            "needs": "the encoder and its pixels" if needs.encoder else f"features of {', '.join(needs.layers or ())}",
             "about": inspect.getdoc(type(task)) or ""}  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -17,11 +17,11 @@ from torch import Tensor
 
 from harness import pixels, taps
 from harness.cache import ArrayStore, ArrayWriter
-from harness.datasets import Dataset, Split
-from harness.engine.live import LiveModel
-from harness.engine.options import Options
+from harness.datasets import Dataset
 from harness.engine.families import Views, draw
 from harness.engine.folds import FoldImages, judge_by
+from harness.engine.live import LiveModel
+from harness.engine.options import Options
 from harness.engine.used import UsedSplit
 from harness.errors import CorruptImageError, HarnessError, OutputError
 from harness.identity import embedding_key, images_digest, pixels_key
@@ -126,12 +126,16 @@ class Features:
 
         family, views = Views.of(view), size(view)
         samples = {key: used.sampled(feature) for key, feature in missing.items()}
-        rows = max(samples.values(), key=len)  # samples are nested
+        rows = max(samples.values(), key=lambda rows: (len(rows), not_sorted(rows)))  # samples are nested
+        if (shuffled := [own for own in samples.values() if not_sorted(own)]) and not not_sorted(rows):
+            rows = in_order_of(max(shuffled, key=len), rows)
         try:
-            sinks = []
-            for key, feature in missing.items():
-                tap, places = read(feature.layer), np.searchsorted(rows, samples[key])
-                sinks.append(SINKS[tap.reduction](tap, places, views if family else 0, partial(create, key)))
+            sinks = [
+                SINKS[read(feature.layer).reduction](
+                    read(feature.layer), placed(samples[key], rows), views if family else 0, partial(create, key)
+                )
+                for key, feature in missing.items()
+            ]
             ids = [used.content.ids[row] for row in rows]
             batches = self._batches(used, rows, seen(live.model.preprocess, view), live.forward.batch_size)
             transform = family.transform(ids, live.model.preprocess.size, live.device) if family else _as_it_is
@@ -158,11 +162,12 @@ class Features:
         self, used: UsedSplit, rows: NDArray[np.int64], geometry: Geometry, batch_size: int
     ) -> Iterator[pixels.Batch]:
         """Pixels from the store, or decoded (and stored, if they fit) on the way."""
-        images = images_digest(rows, used.total)
+        order = np.argsort(np.argsort(rows))  # they are stored in the order of the split
+        images = images_digest(np.sort(rows), used.total)
         key = pixels_key(used.source, used.name, asdict(geometry), self.suite.decoder, images)
         stored = self.store.get("pixels", key)
         if stored is not None:
-            return pixels.replay(stored, batch_size)
+            return pixels.replay(stored, order, batch_size)
         decoded = pixels.stream(used.content, rows, geometry, self.suite.decoder, batch_size, self.options.workers)
         shape = (len(rows), 3, geometry.size, geometry.size)
         if math.prod(shape) > self.options.pixel_cache:
@@ -171,14 +176,19 @@ class Features:
             writer = self.store.create("pixels", key, shape, np.uint8)
         except OutputError:  # no room for what only saves time: decode again for each encoder
             return decoded
-        return self._keeping(decoded, writer, used, {"geometry": asdict(geometry), "images": images})
+        return self._keeping(decoded, order, writer, used, {"geometry": asdict(geometry), "images": images})
 
     def _keeping(
-        self, batches: Iterator[pixels.Batch], writer: ArrayWriter, used: UsedSplit, facts: Mapping[str, Any]
+        self,
+        batches: Iterator[pixels.Batch],
+        order: NDArray[np.int64],
+        writer: ArrayWriter,
+        used: UsedSplit,
+        facts: Mapping[str, Any],
     ) -> Iterator[pixels.Batch]:
         try:
             for positions, batch in batches:
-                writer.array[positions] = batch.numpy()
+                writer.array[order[positions]] = batch.numpy()
                 yield positions, batch
             writer.commit({"source": used.source, "split": used.name, **facts})
         finally:
@@ -201,7 +211,7 @@ class Features:
             ids = [used.content.ids[row] for row in used.rows[at]]
             drawn = partial(draw, ids, live.device) if name == "test" else None
             folds[name] = Fold(name, self._served(live, used, task, name, at), given, images, drawn)
-        judge = judge_by(task.primary, folds["val"].targets.cpu() if "val" in folds else None)
+        judge = judge_by(task.judges, folds["val"].targets.cpu() if "val" in folds else None)
         # a copy: the next task must find the encoder as it was loaded, and evaluate() gives back what it was given
         encoder = copy.deepcopy(live.forward.encoder).eval() if protocol.needs.encoder else None
         data = TaskData(
@@ -212,21 +222,25 @@ class Features:
 
     def _layers(self, live: LiveModel, task: BoundTask) -> tuple[str, ...]:
         """The layers that a task's taps stand for, in the encoder's order."""
-        wanted = {read(name).layer for name in taps.resolved(task.protocol.needs.layers or (), known_layers(live, task))}
+        wanted = {
+            read(name).layer for name in taps.resolved(task.protocol.needs.layers or (), known_layers(live, task))
+        }
         order = {layer: at for at, layer in enumerate(known_layers(live, task))}
         return tuple(sorted(wanted, key=lambda layer: order.get(layer, -1)))
 
     def _served(
         self, live: LiveModel, used: UsedSplit, task: BoundTask, fold: str, at: NDArray[np.int64]
     ) -> dict[tuple[str, str], Tensor]:
-        """The features of a fold. Those of a sample are its rows already."""
+        """The features of a fold."""
         found = {}
         for each in task.protocol.needs.of_fold(fold):
             for feature in resolved(live, each):
                 array = self.store.get("embeddings", self._key(live, used, feature))
                 if array is None:
-                    raise HarnessError(f"the embeddings of {used.label}, layer {feature.layer}, vanished from the store")
-                rows = torch.from_numpy(np.array(array if feature.narrow else array[at]))
+                    raise HarnessError(
+                        f"the embeddings of {used.label}, layer {feature.layer}, vanished from the store"
+                    )
+                rows = torch.from_numpy(array[placed(used.sampled(feature), used.rows[at])])
                 found[feature.layer, feature.view] = rows.float().to(live.device)
         return found
 
@@ -258,6 +272,23 @@ def known_layers(live: LiveModel, task: BoundTask) -> tuple[str, ...]:
     needs = task.protocol.needs
     one = len(needs.layers or ()) < 2 and not any(map(taps.is_pattern, needs.layers or ()))
     return () if one else live.encoder.layers
+
+
+def not_sorted(rows: NDArray[np.int64]) -> bool:
+    """Whether rows are in a random order."""
+    return bool((np.diff(rows) < 0).any())
+
+
+def in_order_of(first: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """All `rows`, those of `first` at the beginning and in its order."""
+    return np.concatenate([first, np.setdiff1d(rows, first)])
+
+
+def placed(own: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each of a sweep's rows stands among a sink's own; -1 for those that are not."""
+    order = np.argsort(own)
+    at = np.minimum(np.searchsorted(own, rows, sorter=order), len(own) - 1)
+    return np.where(own[order[at]] == rows, order[at], -1)
 
 
 def _as_it_is(pixels: Tensor, rows: NDArray[np.int64], number: int) -> Tensor:

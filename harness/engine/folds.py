@@ -39,15 +39,19 @@ class FoldImages:
         return (batch.to(self.device) for batch in read)
 
 
-def judge_by(metric: Metric, targets: Tensor | None) -> Callable[[Evidence], float]:
-    """A metric of evidence about the images of these targets, larger is better.
+def judge_by(metrics: Sequence[Metric], targets: Tensor | None) -> Callable[[Evidence], float]:
+    """What judges evidence about the images of these targets by the first metric that accepts it, larger is better.
 
-    What it returns raises `HarnessError` without targets, and where the metric is undefined on them.
+    What it returns raises `HarnessError` without targets, and where no metric accepts the evidence or is defined on it.
     """
 
     def judge(evidence: Evidence) -> float:
         if targets is None:
             raise HarnessError("a task that chooses by judge() needs the val fold")
+        metric = next((m for m in metrics if isinstance(evidence, m.accepts)), None)
+        if metric is None or metric.higher_is_better is None:
+            names = ", ".join(m.name for m in metrics)
+            raise HarnessError(f"nothing can be chosen by {names} from {evidence.name}")
         try:
             number = value(metric, evidence.cpu().join(targets=targets))
         except UndefinedError as error:  # of the val images: the scores of the test images may well be defined

@@ -73,7 +73,7 @@ class LocalRun:
         self.store = ArrayStore(options.arrays or default_arrays(options.out))
         self.store.sweep()
         sweep(options.out / "records")
-        self.lost: dict[tuple[str, str], str] = {}  # why a model's task has no evidence for pair cells to compare
+        self.lost: dict[tuple[str, str], HarnessError] = {}  # why pair cells find no evidence of a model's task
         self.recorder = Recorder(plan, host, options, self.device)
         self.features = Features(plan.suite, options, self.store, lambda p: host.emit("pass_progress", progress=p))
 
@@ -142,7 +142,7 @@ class LocalRun:
             for own, members in groups.items():  # all want the same, or one task's layer spoilt the pass for all
                 if self.recorder.guard([cell for job in members for cell in job.cells], partial(ensure, own)) is None:
                     failed |= {job.task for job in members}
-                    self.lost |= {(job.model, job.task): self.recorder.reason for job in members}
+                    self.lost |= {(job.model, job.task): self.recorder.cause for job in members}
         return failed
 
     def _unreadable(self, jobs: list[Job]) -> set[str]:
@@ -153,7 +153,7 @@ class LocalRun:
             for fold in fold_indices(self.plan.suite, bound).values() if bound.protocol.needs.encoder else ():
                 if self.recorder.guard(job.cells, partial(self.features.examine, bound.dataset, fold.split)) is None:
                     failed.add(job.task)
-                    self.lost[job.model, job.task] = self.recorder.reason
+                    self.lost[job.model, job.task] = self.recorder.cause
                     break
         return failed
 
@@ -187,7 +187,7 @@ class LocalRun:
         start = time.perf_counter()
         variants = self.recorder.guard(job.cells, lambda: self._stored(job) or self._evidence(live, job))
         if variants is None:
-            self.lost[job.model, job.task] = self.recorder.reason
+            self.lost[job.model, job.task] = self.recorder.cause
         seconds = seconds | {"task": round(time.perf_counter() - start, 3)}
         facts = {"fingerprint": live.fingerprint, "weights": live.weights, "architecture": dict(live.model.identity),
                  "preprocess": live.model.preprocess.model_dump(mode="json"),
@@ -243,8 +243,8 @@ class LocalRun:
             key = self.recorder.evidence.get((model, cell.task, cell.seed))
             variants = self._load(cell.task, key) if key else None
             if variants is None:
-                reason = self.lost.get((model, cell.task), "the model failed")
-                raise HarnessError(f"{cell.task} of {model} has no evidence to compare: {reason}")
+                cause = self.lost.get((model, cell.task), HarnessError("the model failed"))
+                raise type(cause)(f"{cell.task} of {model} has no evidence to compare: {cause}")
             sides.append(variants)
         return tuple(sides)
 

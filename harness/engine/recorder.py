@@ -39,10 +39,10 @@ class Recorder:
     Attributes:
         summary: counts so far.
         evidence: the evidence key of each (model, task, seed), once known.
-        reason: why the last guarded action failed.
+        cause: why the last guarded action failed, in a line.
     """
 
-    reason = ""
+    cause = HarnessError("")
 
     def __init__(self, plan: Plan, host: Host, options: Options, device: str) -> None:
         self.plan, self.host, self.options, self.device = plan, host, options, device
@@ -99,8 +99,8 @@ class Recorder:
         self.host.emit("cell_finished", record=record)
 
     def skipped(self) -> None:
-        """Record every skipped pair with its reason, once."""
-        for skip in self.plan.skips:
+        """Record every pair that is skipped for more than its type with its reason, once."""
+        for skip in (skip for skip in self.plan.skips if not skip.mismatch):
             for metric in [skip.metric] if skip.metric else self.plan.metrics:
                 for model in self.plan.models:
                     cell = Cell(model, skip.task, metric, self.plan.suite.seeds[0])
@@ -117,18 +117,18 @@ class Recorder:
         except (OutputError, StopRunError):
             raise
         except UndefinedError as error:
-            self.reason = one_line(error)
+            self.cause = UndefinedError(one_line(error))
             for cell in cells:
                 self._undefined(cell)
             return None
         except (Exception, SystemExit) as error:  # what model, task or metric code raises fails its cells, not the run
-            self.reason = one_line(error)
+            self.cause = HarnessError(one_line(error))
             for cell in cells:
                 self._failed(cell, error)
             return None
 
     def _undefined(self, cell: Cell) -> None:
-        record = self._record(cell, "skipped", reason=self.reason)
+        record = self._record(cell, "skipped", reason=str(self.cause))
         self.records.write(record)
         self._tell_undefined(cell, record)
 

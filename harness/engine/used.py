@@ -16,6 +16,7 @@ from harness.identity import digest, images_digest
 from harness.pixels import find_corrupt
 from harness.records import write_atomically
 from harness.suite import Suite
+from harness.taps import read
 from harness.tasks import Feature
 
 
@@ -68,10 +69,14 @@ class UsedSplit:
         return np.searchsorted(self.rows, rows[np.isin(rows, self.rows)])
 
     def sampled(self, feature: Feature) -> NDArray[np.int64]:
-        """The rows that a feature is of: all, or its sample's. Samples are nested."""
+        """The rows that a feature is of: all, or its sample's; those of inner products in their random order.
+
+        Samples are nested.
+        """
         if not feature.narrow:
             return self.rows
-        return self.rows[self.positions(subset(len(self.wanted), feature.sample))]
+        shuffled = read(feature.layer).reduction == "gram"
+        return self.rows[self.positions(subset(len(self.wanted), feature.sample, shuffled))]
 
     def examine(self, first: CorruptImageError | None = None) -> None:
         """Find every bad image and leave them out, if the suite says so.

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 from harness.analyses import Analysis, Rows
 from harness.board import Board, build
 from harness.errors import HarnessError
+from harness.plots import Figure
 from harness.records import Record, ScoreData
 from harness.testing.kit import Fault, Finding, Kit, require_doc
 
@@ -75,15 +76,18 @@ def documented(reading: Reading) -> None:
 @KIT.check("rows of plain values", "declared")
 def rows_of_plain_values(reading: Reading) -> None:
     """A list of dicts with one set of columns, which JSON can hold."""
-    rows = reading.rows
+    _plain("what it returns", reading.rows)
+
+
+def _plain(what: str, rows: Rows) -> None:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise Fault(f"must return a list of dicts, got {type(rows).__name__}")
+        raise Fault(f"{what} must be a list of dicts, got {type(rows).__name__}")
     if uneven := [row for row in rows if list(row) != list(rows[0])]:
-        raise Fault(f"rows must share their columns: {list(rows[0])} against {list(uneven[0])}")
+        raise Fault(f"{what} must share their columns: {list(rows[0])} against {list(uneven[0])}")
     try:
         json.dumps(rows, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise Fault(f"rows must hold plain finite values, as JSON does: {error}") from error
+        raise Fault(f"{what} must hold plain finite values, as JSON does: {error}") from error
 
 
 @KIT.check("deterministic", "rows of plain values")
@@ -95,20 +99,30 @@ def deterministic(reading: Reading) -> None:
 
 @KIT.check("figures", "declared")
 def figures(reading: Reading) -> None:
-    """Figures, where it draws any, are SVG texts by name, and the same for the same board."""
+    """Figures, where it draws any, are by name what `harness.plots` makes, and the same for the same board."""
     draw = reading.analysis.figures
     if draw is None:
         return
     drawn = draw(board())
-    for name, svg in drawn.items():
-        try:
-            root = ElementTree.fromstring(svg)
-        except (ElementTree.ParseError, TypeError) as error:
-            raise Fault(f"the figure {name!r} is no XML: {error}") from error
-        if root.tag != "{http://www.w3.org/2000/svg}svg":
-            raise Fault(f"the figure {name!r} is <{root.tag}>, no SVG with its namespace")
+    for name, figure in drawn.items():
+        _whole(name, figure)
     if draw(board()) != drawn:
         raise Fault("the same board gave other figures the second time: seed what is random")
+
+
+def _whole(name: str, figure: Figure) -> None:
+    """A `Figure` with a picture in both forms and plain rows; `Fault` otherwise."""
+    if not isinstance(figure, Figure):
+        raise Fault(f"the figure {name!r} is a {type(figure).__name__}, no harness.plots.Figure")
+    try:
+        root = ElementTree.fromstring(figure.svg)
+    except (ElementTree.ParseError, TypeError) as error:
+        raise Fault(f"the figure {name!r} is no XML: {error}") from error
+    if root.tag != "{http://www.w3.org/2000/svg}svg":
+        raise Fault(f"the figure {name!r} is <{root.tag}>, no SVG with its namespace")
+    if figure.png[:8] != b"\x89PNG\r\n\x1a\n":
+        raise Fault(f"the figure {name!r} has no PNG")
+    _plain(f"the rows of the figure {name!r}", figure.rows)
 
 
 @KIT.check("small boards", "rows of plain values")

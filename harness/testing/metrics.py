@@ -74,6 +74,12 @@ def check_metric(metric: Metric) -> list[Finding]:
 def _blurred(evidence: Evidence, quality: float) -> Evidence:
     """The evidence with a share ``1 - quality`` of its rows put out of order, targets aside."""
     n = len(evidence)
+    if isinstance(evidence, Grams):  # images move within their blocks
+        values = evidence.values
+        blocks = values.reshape(-1, values.shape[2], *values.shape[1:]).transpose(1, 2)
+        turned = round((1 - quality) * len(blocks))
+        moved = torch.cat([blocks[:turned].roll((1, 1), (2, 3)), blocks[turned:]])
+        return replace(evidence, values=moved.transpose(1, 2).flatten(0, 1))
     moved = torch.arange(n)[: round((1 - quality) * n)]
     order = torch.arange(n)
     order[moved] = moved.roll(1)

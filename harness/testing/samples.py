@@ -11,6 +11,7 @@ from torch import Tensor
 from harness.datasets import DatasetCard, TargetKind
 from harness.evidence import (
     Attributions,
+    Decodings,
     Embeddings,
     Evidence,
     Grams,
@@ -81,13 +82,16 @@ def view_embeddings(card: DatasetCard, quality: float, seed: int = 0) -> ViewEmb
     moved = torch.randn(TEST, 4, clean.features.shape[1], generator=random)
     features = clean.features[:, None] + (1.01 - quality) * moved
     angles = torch.tensor([0.0, 90, 180, 270]).expand(TEST, 4)[:, :, None]
-    return ViewEmbeddings(features, clean.features, angles, family="rotation", targets=clean.targets)
+    plain = clean.features.double()
+    whitening = torch.linalg.cholesky(torch.linalg.inv(torch.cov(plain.T))).float()
+    return ViewEmbeddings(features, clean.features, angles, plain.mean(0).float(), whitening, "rotation", clean.targets)
 
 
 def view_predictions(card: DatasetCard, quality: float, seed: int = 0) -> ViewPredictions:
     """`predictions` of the images, and of 4 rotations of each."""
     clean = predictions(card, quality, seed)
-    views = torch.stack([predictions(card, quality, seed + at).scores for at in range(4)], 1)
+    stray = torch.randn(TEST, 4, card.num_classes, generator=torch.Generator().manual_seed(seed + 2))
+    views = clean.scores[:, None] + CONFIDENT * (1 - quality) * stray
     angles = torch.tensor([0.0, 90, 180, 270]).expand(TEST, 4)[:, :, None]
     return ViewPredictions(views, clean.scores, angles, "rotation", clean.targets)
 
@@ -122,16 +126,23 @@ def attributions(card: DatasetCard, quality: float, seed: int = 0) -> Attributio
     scattered = torch.rand(TEST, 8, 8, generator=random)
     maps = torch.where((torch.rand(TEST, generator=random) < quality)[:, None, None], inside, scattered)
     images = torch.randint(256, (TEST, 3, 16, 16), generator=random, dtype=torch.uint8)
-    curve = torch.rand(TEST, 5, generator=random)
+    curve = (1 - quality / 2) * torch.rand(TEST, 5, generator=random)
     return Attributions(maps, images, curve, 1 - curve, masks, targets(card, seed=seed))
 
 
 def reconstructions(card: DatasetCard, quality: float, seed: int = 0) -> Reconstructions:
-    """Images of 32 pixels, and themselves with noise of 255 (1 - quality)."""
+    """Images of 32 pixels, and themselves mixed with others as far as `quality` is below 1."""
     random = torch.Generator().manual_seed(seed)
     images = torch.randint(256, (TEST, 3, 32, 32), generator=random, dtype=torch.uint8)
-    noise = 255 * (1 - quality) * torch.randn(images.shape, generator=random)
-    return Reconstructions(images, (images + noise).clamp(0, 255).to(torch.uint8))
+    others = torch.randint(256, (TEST, 3, 32, 32), generator=random, dtype=torch.uint8)
+    return Reconstructions(images, torch.lerp(others.float(), images.float(), quality).round().to(torch.uint8))
+
+
+def decodings(card: DatasetCard, quality: float, seed: int = 0) -> Decodings:
+    """Three numbers an image, read off as well as `quality` says."""
+    random = torch.Generator().manual_seed(seed)
+    truth, noise = (torch.randn(TEST, 3, generator=random) for _ in range(2))
+    return Decodings(torch.lerp(noise, truth, quality), truth)
 
 
 def evidence(kind: type[Evidence], card: DatasetCard, quality: float, seed: int = 0) -> Evidence | None:
@@ -139,7 +150,7 @@ def evidence(kind: type[Evidence], card: DatasetCard, quality: float, seed: int 
     makers: dict[Any, Any] = {
         Predictions: predictions, Embeddings: embeddings, ViewEmbeddings: view_embeddings, Grams: grams,
         ViewPredictions: view_predictions, Manifold: manifold, Attributions: attributions,
-        Reconstructions: reconstructions,
+        Reconstructions: reconstructions, Decodings: decodings,
     }  # fmt: skip
     maker = getattr(kind, "example", None) or makers.get(kind)
     return None if maker is None else maker(card, quality, seed)

@@ -61,9 +61,7 @@ def _judge(card: DatasetCard, evidence: Evidence) -> float:
     return float((found.cpu() == wanted).double().mean())
 
 
-def _fold(
-    task: Task, card: DatasetCard, name: str, signal: float, encoder: Encoder, order: Tensor | None
-) -> Fold:
+def _fold(task: Task, card: DatasetCard, name: str, signal: float, encoder: Encoder, order: Tensor | None) -> Fold:
     targets, needs = truth(card, name)[: size(task, name)], task.needs
     order = torch.arange(len(targets)) if order is None else order
     images = samples.pixels(targets, card.num_classes, signal, SEEDS[name])

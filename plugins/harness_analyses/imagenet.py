@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from harness import analysis
-from harness.board.plots import LINEAR, Axis, Point, Scale, logit, scatter
 from harness.numerics.correlation import Correlation, correlate
+from harness.plots import LINEAR, Axis, Point, Scale, logit, scatter
 from harness_analyses.labels import labels
 
 if TYPE_CHECKING:
+    from harness.analyses import Figures
     from harness.board import Board, Column, Entry
 
 LAST_DIGIT = 0.005
@@ -56,9 +57,10 @@ class Series:
     scale: Scale
 
 
-def draw(board: Board) -> dict[str, str]:
+def draw(board: Board) -> Figures:
     """A scatter plot of every series that has a correlation: averages of settings, and single columns."""
-    top1, shown = imagenet_top1(board), {}
+    top1 = imagenet_top1(board)
+    shown: Figures = {}
     called, paradigms = labels(board), {row.model: row.paradigm for row in board.rows}
     reported = _reported(board)
     for each in series(board):

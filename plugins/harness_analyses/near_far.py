@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import analysis
-from harness.board.plots import Axis, Point, scatter
 from harness.errors import HarnessError
 from harness.numerics.correlation import FEWEST
+from harness.plots import Axis, Point, scatter
 from harness_analyses.labels import labels
 
 if TYPE_CHECKING:
+    from harness.analyses import Figures
     from harness.board import Board, Column, Entry
 
 SOURCE = "imagenet"
@@ -53,9 +54,10 @@ class Gap(NamedTuple):
         return self.near - self.far
 
 
-def draw(board: Board) -> dict[str, str]:
+def draw(board: Board) -> Figures:
     """For each protocol and quantity: every model's mean over far datasets against its mean over near ones."""
-    called, paradigms, shown = labels(board), {row.model: row.paradigm for row in board.rows}, {}
+    called, paradigms = labels(board), {row.model: row.paradigm for row in board.rows}
+    shown: Figures = {}
     for quantity in quantities(board):
         models = of_models(board, quantity)
         if len(models) > 1:

@@ -30,6 +30,7 @@ def r2(e: Estimates) -> Weighted:
 
     def of(w: Tensor) -> Tensor:
         total = w @ centred.square() - (w @ centred).square() / w.sum(1, keepdim=True)
-        return (1 - (w @ residual) / total).where(total > 0, float("nan")).nanmean(1)
+        rounding = 1e-12 * (w @ centred.square())  # what is left of a target that a resample made constant
+        return (1 - (w @ residual) / total).where(total > rounding, float("nan")).nanmean(1)
 
     return Weighted(of)

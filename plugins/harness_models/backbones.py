@@ -49,15 +49,10 @@ class BackboneEncoder(ModuleEncoder):
 
     def __init__(self, backbone: Backbone, preprocess: Preprocess) -> None:
         super().__init__(
-            backbone.module, preprocess, backbone.layers, backbone.aliases, backbone.maps, backbone.final_map
+            backbone.module, preprocess, backbone.layers, backbone.aliases, backbone.maps, backbone.final_map,
+            backbone.channels_last,
         )
         self.backbone = backbone
-
-    def activations(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        tapped = super().activations(images, layers)
-        if not self.backbone.channels_last:
-            return tapped
-        return {name: a.permute(0, 3, 1, 2) if a.ndim == 4 else a for name, a in tapped.items()}
 
     def feature_maps(self, images: Tensor) -> list[FeatureMap]:
         if self.backbone.maps is not None or not self.backbone.levels:

@@ -175,11 +175,13 @@ def _features(output: Any) -> Tensor:
     return features
 
 
-def _tap_first(into: dict[str, Tensor], layer: str) -> Callable[[nn.Module, Any, Any], None]:
-    """A forward hook that keeps a copy of what a block gives; some give a tuple that begins with it."""
+def _tap_first(into: dict[str, Tensor], layer: str) -> Callable[[nn.Module, Any, Any], Any]:
+    """A forward hook that keeps what a block gives and hands a copy on; some give a tuple that begins with it."""
 
-    def hook(module: nn.Module, args: Any, output: Any) -> None:
-        into[layer] = (output[0] if isinstance(output, tuple) else output).clone()
+    def hook(module: nn.Module, args: Any, output: Any) -> Any:
+        into[layer] = output[0] if isinstance(output, tuple) else output
+        copied = into[layer].clone()
+        return (copied, *output[1:]) if isinstance(output, tuple) else copied
 
     return hook
 

@@ -16,6 +16,6 @@ def register_reported(register):
 
 @hookimpl
 def register_catalogues(register):
-    register(
-        "papers", str(Path(__file__).parent / "suites.yaml"), summary="the suites of the papers, and small versions"
-    )
+    here = Path(__file__).parent
+    register("papers", str(here / "suites.yaml"), summary="the papers' transfer suites, and small versions")
+    register("representations", str(here / "representations.yaml"), summary="the papers' analyses, and small versions")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.analyses import Analysis, analysis
+from harness.plots import Figure
 
 
 def test_an_analysis_is_a_named_function_of_a_board() -> None:
@@ -27,11 +28,11 @@ def test_an_analysis_may_draw() -> None:
         """Nothing to see."""
         return []
 
-    @analysis("drawn", figures=lambda board: {"all": f"<svg>{board}</svg>"})
+    @analysis("drawn", figures=lambda board: {"all": Figure(f"<svg>{board}</svg>", b"", [])})
     def drawn(board: Any) -> list[dict[str, Any]]:
         """Something to see."""
         return []
 
     assert plain.figures is None
     assert drawn.figures is not None
-    assert drawn.figures(3) == {"all": "<svg>3</svg>"}  # type: ignore[arg-type]
+    assert drawn.figures(3) == {"all": Figure("<svg>3</svg>", b"", [])}  # type: ignore[arg-type]

@@ -220,10 +220,17 @@ def test_reading_ahead_is_bounded_and_stops_with_its_reader() -> None:
 def test_every_row_once(n: int, batch_size: int, workers: int) -> None:
     array = np.arange(n * 12, dtype=np.uint8).reshape(n, 3, 2, 2)
     direct = ahead(lambda a, b: torch.from_numpy(array[a:b].copy()), n, batch_size, workers)
-    for batches in (replay(array, batch_size), direct):
+    for batches in (replay(array, np.arange(n), batch_size), direct):
         found = list(batches)
         assert [p for positions, _ in found for p in positions] == list(range(n))
         assert np.array_equal(np.concatenate([b.numpy() for _, b in found]) if found else array, array)
+
+
+def test_pixels_are_replayed_in_any_order() -> None:
+    array, order = np.arange(7 * 12, dtype=np.uint8).reshape(7, 3, 2, 2), np.array([3, 0, 6, 1])
+    found = list(replay(array, order, 3))
+    assert [list(positions) for positions, _ in found] == [[0, 1, 2], [3]]
+    assert np.array_equal(np.concatenate([batch.numpy() for _, batch in found]), array[order])
 
 
 @pytest.mark.parametrize("format", ["BMP", "TIFF"])

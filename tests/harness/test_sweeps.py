@@ -20,6 +20,9 @@ from harness.taps import Tap
 N = 23
 PIXELS = torch.randint(256, (N, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 SAMPLE = np.array([1, 2, 5, 8, 9, 13, 14, 20, 21, 22])
+SOME = np.full(N, -1)
+SOME[SAMPLE] = np.arange(len(SAMPLE))
+FIRST = np.where(np.arange(N) < 3, np.arange(N), -1)
 
 
 def net() -> ModuleEncoder:
@@ -48,8 +51,8 @@ def conv() -> Tensor:
 
 @pytest.mark.parametrize(("size", "forward_size"), [(N, N), (5, 3), (8, 2), (1, 1)])
 def test_every_reduction_gets_its_rows(size: int, forward_size: int) -> None:
-    pooled, flat = Pooled(Tap("0"), np.arange(N), 0, create), Flat(Tap("0", "flat"), SAMPLE, 0, create)
-    grams = BlockGrams(Tap("0", "gram", 4), SAMPLE, 0, create)
+    pooled, flat = Pooled(Tap("0"), np.arange(N), 0, create), Flat(Tap("0", "flat"), SOME, 0, create)
+    grams = BlockGrams(Tap("0", "gram", 4), SOME, 0, create)
     assert run([pooled, flat, grams], size, forward_size).images == N
     np.testing.assert_allclose(pooled.array, conv().mean((2, 3)), atol=1e-6)
     np.testing.assert_allclose(flat.array, conv().flatten(1)[SAMPLE], atol=1e-6)
@@ -63,7 +66,7 @@ def test_every_reduction_gets_its_rows(size: int, forward_size: int) -> None:
 
 
 def test_images_that_nobody_wants_are_not_forwarded() -> None:
-    forward = run([Flat(Tap("0", "flat"), np.array([0, 1, 2]), 0, create)], 4)
+    forward = run([Flat(Tap("0", "flat"), FIRST, 0, create)], 4)
     assert forward.images == 4
 
 
@@ -71,7 +74,7 @@ def test_views_have_an_axis_of_their_own() -> None:
     def view(pixels: Tensor, rows: NDArray[np.int64], number: int) -> Tensor:
         return pixels.roll(number, dims=3)
 
-    pooled, grams = Pooled(Tap("embedding"), SAMPLE, 3, create), BlockGrams(Tap("0", "gram", 4), SAMPLE, 3, create)
+    pooled, grams = Pooled(Tap("embedding"), SOME, 3, create), BlockGrams(Tap("0", "gram", 4), SOME, 3, create)
     forward = run([pooled, grams], 6, view=view, views=3)
     assert forward.images == 3 * N  # each batch holds wanted rows
     with torch.no_grad():

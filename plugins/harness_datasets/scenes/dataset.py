@@ -31,6 +31,7 @@ FIELDS = {
     "boxes": "boxes",
     "labels": "labels",
     "instance_masks": "instance_mask",
+    "object_masks": "object_mask",
     "semantic_masks": "semantic_mask",
     "normals": "normals",
 }

@@ -39,6 +39,7 @@ class Scene:
     boxes: NDArray[np.float32]  # (K, 4) left, top, right, bottom in pixels, around the visible pixels of each body
     shapes_present: NDArray[np.bool_]  # (S,)
     instance_mask: NDArray[np.uint8]  # (H, W) 0: ground or backdrop, 1 + k: body k
+    object_mask: NDArray[np.uint8]  # (H, W) 1: the main body, 0: all else
     semantic_mask: NDArray[np.uint8]  # (H, W) 0: ground or backdrop, 1 + s: shape s
     normals: NDArray[np.float32]  # (H, W, 3) unit, x right, y up, z to the camera; zeros on the backdrop
 
@@ -104,6 +105,7 @@ def _scene(layout: Layout, image: NDArray[np.uint8], size: int) -> Scene:
         boxes=np.array([_box(instance == 1 + k) for k in range(len(labels))], np.float32),
         shapes_present=shapes_present,
         instance_mask=instance,
+        object_mask=(instance == 1 + layout.main).astype(np.uint8),
         semantic_mask=np.append(0, 1 + labels).astype(np.uint8)[instance],
         normals=np.ascontiguousarray(normals),
     )

@@ -16,6 +16,7 @@ from harness.records import Record, RecordStore, ScoreData
 
 PLUGIN = '''
 from harness import analysis, hookimpl
+from harness.plots import Figure
 from harness.reported import Paper, Place, reported
 
 def records():
@@ -24,7 +25,10 @@ def records():
     for model, value in (("theirs", 80.0), ("shared", 70.0)):
         yield reported(paper, Place("1", model, "digits"), model, "knn@digits", metric, value, primary=True)
 
-@analysis("scores", figures=lambda board: {"all of it": f"<svg>{len(board.rows)}</svg>"})
+def draw(board):
+    return {"all of it": Figure(f"<svg>{len(board.rows)}</svg>", b"png", [{"model": r.model} for r in board.rows])}
+
+@analysis("scores", figures=draw)
 def scores(board):
     """Every score."""
     return [{"model": r.model, "score": r.entries[0].value, "kind": r.entries[0].kind, "ends": [0.25, None],
@@ -121,10 +125,13 @@ def test_a_plain_table_of_four_digits_unless_asked_otherwise(plugin: str, runs: 
 
 def test_figures_go_to_a_folder(plugin: str, runs: tuple[str, str], tmp_path: Path) -> None:
     invoke("--plugin", plugin, "analyze", "scores", *runs, "--plots", str(tmp_path / "plots"))
-    (figure,) = (tmp_path / "plots").iterdir()
-    assert figure.name.startswith("all_of_it")
-    assert figure.suffix == ".svg"
-    assert figure.read_text() == "<svg>3</svg>"
+    written = {path.suffix: path for path in (tmp_path / "plots").iterdir()}
+    assert {path.stem[:9] for path in written.values()} == {"all_of_it"}
+    assert len({path.stem for path in written.values()}) == 1
+    assert written[".svg"].read_text() == "<svg>3</svg>"
+    assert written[".png"].read_bytes() == b"png"
+    assert sorted(written[".csv"].read_text().splitlines()) == ["mine", "model", "shared", "theirs"]
+    assert len(written) == 3
     asked = ("--plugin", plugin, "analyze", "plain", *runs, "--plots", str(tmp_path / "other"))
     assert refused(*asked) == "analysis plain draws no figures: leave --plots out"
     assert not (tmp_path / "other").exists()

@@ -41,6 +41,11 @@ def test_skips_of_one_metric_and_reason_are_one_row(planned: Plan) -> None:
     assert list(skipped(same)) == [("map", "2 tasks", "digits is single-label")]
 
 
+def test_metrics_that_apply_elsewhere_are_not_listed_for_their_type(planned: Plan) -> None:
+    skips = (Skip("knn@digits", "top1", "accepts X", True), Skip("knn@digits", "cka", "accepts Grams", True))
+    assert list(skipped(replace(planned, skips=skips))) == [("cka", "knn@digits", "accepts Grams")]
+
+
 def test_the_total_comes_last(planned: Plan, capsys: pytest.CaptureFixture[str]) -> None:
     show_plan(replace(planned, skips=(Skip("knn@digits", "map", "why"), Skip("knn@digits", "r2", "why"))))
     assert capsys.readouterr().out.splitlines()[-1] == "3 cells to run, 2 pairs of a task and a metric skipped"

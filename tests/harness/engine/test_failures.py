@@ -114,3 +114,9 @@ def test_nan_embeddings_name_the_image_and_the_layer(tmp_path: Path) -> None:
     board = evaluate(Nan(), ["knn@colours"], preprocess="cifar", metrics=["top1"], out=tmp_path, host=make_host())
     assert "failed" in str(board)
     assert "layer 'embedding' gave NaN or infinite values for image train0" in records(tmp_path, "failed")[0].reason
+
+
+def test_a_metric_of_another_type_of_evidence_leaves_no_record(tmp_path: Path) -> None:
+    summary = go(tmp_path, tasks=("knn@colours", "embedded@colours"), metrics=("top1", "distance"))
+    assert [skip["metric"] for skip in summary.skips] == ["distance", "top1"]
+    assert not records(tmp_path, "skipped")

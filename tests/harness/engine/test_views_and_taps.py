@@ -16,6 +16,7 @@ from harness import pixels
 from harness.api import leaderboard, plan
 from harness.datasets import Split
 from harness.encoder import ModuleEncoder
+from harness.errors import UndefinedError
 from harness.evidence import Attributions, Embeddings
 from harness.metrics import metric
 from harness.registry import Entry
@@ -108,7 +109,7 @@ def test_a_task_gets_what_it_asked_for(tmp_path: Path) -> None:
 
     encoder = ModuleEncoder(small_net(0), CIFAR).eval()
     split = dataset.split("test")
-    rows = np.sort(np.random.RandomState(0).permutation(60)[:20])
+    rows = np.random.RandomState(0).permutation(60)[:20]  # inner products are of images in random order
     images = torch.stack([pixels.load_fast(split.images[row], "", CIFAR.geometry) for row in rows])
     with torch.no_grad():
         clean = encoder(images)["embedding"]
@@ -118,6 +119,10 @@ def test_a_task_gets_what_it_asked_for(tmp_path: Path) -> None:
     torch.testing.assert_close(data.test.layer("embedding"), clean)
     torch.testing.assert_close(data.test.layer("embedding", "rotation[4]")[:, 3], turned)
     assert torch.equal(data.test.parameters("rotation[4]"), drawn)
+    with torch.no_grad():
+        block = encoder(images[8:16], ("2",))["2"].flatten(1)
+    block = block - block.mean(0)
+    torch.testing.assert_close(data.test.layer(tap("2", "gram", 8))[8:16], block @ block.T, rtol=1e-4, atol=1e-4)
 
 
 def test_views_of_samples_are_nested_in_one_pass(tmp_path: Path) -> None:
@@ -141,7 +146,11 @@ def test_results_do_not_depend_on_the_batch(tmp_path: Path) -> None:
 
 
 def test_several_scores_and_descriptions_on_the_board(tmp_path: Path) -> None:
-    changes = {"models": ("net0", "net1"), "tasks": ("plain@colours", "masked@objects"), "metrics": ("length", "inside")}
+    changes = {
+        "models": ("net0", "net1"),
+        "tasks": ("plain@colours", "masked@objects"),
+        "metrics": ("length", "inside"),
+    }
     summary = go(tmp_path, host_with(objects=Objects()), **changes)
     assert not summary.failures
     board = leaderboard(tmp_path, columns="all")
@@ -191,3 +200,24 @@ def test_a_pattern_that_matches_nothing_fails_its_task_alone(tmp_path: Path, lay
         assert "no layer matches 'embeding*'" in wrong[0].reason
 
 
+def test_pairs_of_undefined_evidence_are_skipped(tmp_path: Path) -> None:
+    @task("sometimes", evidence=Embeddings, primary="length")
+    class Sometimes:
+        """Undefined for one of the models."""
+
+        needs = Needs(folds=("test",))
+
+        def run(self, data: TaskData) -> Embeddings:
+            if float(data.test.embeddings[0, 0]) == FIRST:
+                raise UndefinedError("on purpose")
+            return Embeddings(data.test.embeddings)
+
+    host = host_with()
+    host["task"].add(Entry("sometimes", Sometimes, ME))
+    changes = {"models": ("net0", "net1"), "tasks": ("plain@colours", "sometimes@colours"), "metrics": ("distance",)}
+    image = pixels.load_fast(Colours().split("test").images[0], "", CIFAR.geometry)[None]
+    with torch.no_grad():
+        FIRST = float(ModuleEncoder(small_net(1), CIFAR).eval()(image)["embedding"][0, 0])
+    summary = go(tmp_path, host, **changes)
+    assert (summary.done, summary.failed) == (1, 0)
+    assert "sometimes@colours of net1 has no evidence to compare: on purpose" in summary.undefined[-1]["reason"]

@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.analyses import Analysis, analysis
 from harness.board import Board
+from harness.plots import Figure
 from harness.testing import check_analysis
 
 
@@ -52,15 +53,23 @@ def test_small_boards() -> None:
 def test_figures() -> None:
     counter = itertools.count()
     svg = '<svg xmlns="http://www.w3.org/2000/svg"><title>{}</title></svg>'
+    png = b"\x89PNG\r\n\x1a\n"
 
     def drawn(figures: Any) -> Analysis:
         return Analysis("planted", ranks, "Planted.", figures)
 
-    assert {f.status for f in check_analysis(drawn(lambda board: {"a": svg}))} == {"passed"}
-    assert "no XML" in the_fault(drawn(lambda board: {"a": "<svg><g></svg>"}), "figures")
-    assert "no SVG with its namespace" in the_fault(drawn(lambda board: {"a": "<svg/>"}), "figures")
-    assert "seed what is random" in the_fault(drawn(lambda board: {"a": svg.format(next(counter))}), "figures")
-    first = drawn(lambda board: {board.rows[0].model: svg})
+    def one(svg: str, png: bytes = png, rows: Any = ({"x": 1},)) -> Any:
+        return drawn(lambda board: {"a": Figure(svg, png, list(rows))})
+
+    assert {f.status for f in check_analysis(one(svg))} == {"passed"}
+    assert "no XML" in the_fault(one("<svg><g></svg>"), "figures")
+    assert "no SVG with its namespace" in the_fault(one("<svg/>"), "figures")
+    assert "no harness.plots.Figure" in the_fault(drawn(lambda board: {"a": svg}), "figures")
+    assert "has no PNG" in the_fault(one(svg, b"GIF89a"), "figures")
+    assert "rows of the figure 'a' must hold plain" in the_fault(one(svg, rows=[{"x": float("nan")}]), "figures")
+    random = drawn(lambda board: {"a": Figure(svg.format(next(counter)), png, [])})
+    assert "seed what is random" in the_fault(random, "figures")
+    first = drawn(lambda board: {board.rows[0].model: Figure(svg, png, [])})
     assert "a board of 0 models raised IndexError" in the_fault(first, "small boards")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from drawings import texts
 
 import harness_papers.ericsson2021 as paper
 from harness.board import Board, build
@@ -154,9 +155,12 @@ def test_on_the_published_figures_supervision_loses_more() -> None:
 
 def test_it_draws_near_against_far() -> None:
     assert near_far.figures is not None
-    drawn = near_far.figures(published())
-    assert "fewshot[5w20s,view=squash]: accuracy near and far" in drawn
-    assert "mean over 9 near datasets" in drawn["fewshot[5w20s,view=squash]: accuracy near and far"]
+    board = published()
+    figure = near_far.figures(board)["fewshot[5w20s,view=squash]: accuracy near and far"]
+    assert "accuracy, %, mean over 9 near datasets" in texts(figure)
+    (byol,) = (row for row in figure.rows if row["label"] == "BYOL")
+    row = next(r for r in near_far(board) if r["of"] == "resnet50-byol" and r["protocol"].startswith("fewshot[5w20s"))
+    assert (byol["x"], byol["y"]) == (row["near"], row["far"])
 
 
 def test_it_conforms() -> None:

@@ -47,6 +47,7 @@ def test_annotations_are_those_of_the_image() -> None:
         "labels": scene.labels,
         "normals": scene.normals,
         "instance_masks": scene.instance_mask,
+        "object_masks": scene.object_mask,
         "semantic_masks": scene.semantic_mask,
     }
     assert fields.keys() == expected.keys()

@@ -95,6 +95,9 @@ def test_masks_agree_with_the_labels(scenes: list[Scene]) -> None:
         assert ((scene.instance_mask == 0) == (scene.semantic_mask == 0)).all()
         for k, label in enumerate(scene.labels):
             assert (scene.semantic_mask[scene.instance_mask == 1 + k] == 1 + label).all()
+        assert scene.object_mask.dtype == np.uint8
+        assert ((scene.object_mask == 1) == (scene.instance_mask == 1 + scene.main)).all()
+        assert (scene.semantic_mask[scene.object_mask == 1] == 1 + scene.shape).all()
         assert set(np.flatnonzero(scene.shapes_present)) == set(scene.labels.tolist())
         assert scene.shapes_present.shape == (len(SHAPES),)
 

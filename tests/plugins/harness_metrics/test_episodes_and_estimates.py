@@ -59,3 +59,13 @@ def test_a_target_that_does_not_vary_is_left_out_of_r2() -> None:
 def test_r2_is_undefined_when_no_target_varies() -> None:
     with pytest.raises(UndefinedError, match="no target varies"):
         value(r2, Estimates(torch.randn(5, 2), torch.full((5, 2), 0.3)))
+
+
+def test_a_target_that_a_resample_makes_constant_is_left_out_of_it() -> None:
+    """One image of eight differs in the second target: a third of the resamples lack it."""
+    truth = torch.rand(8, 2, generator=torch.Generator().manual_seed(0))
+    truth[:, 1] = 0.1
+    truth[3, 1] = 0.7
+    found = score(r2, Estimates(truth + 0.01, truth), resamples=200)
+    assert found.low is not None
+    assert found.low > 0

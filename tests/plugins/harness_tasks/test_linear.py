@@ -93,7 +93,7 @@ def test_labels_of_the_protocol_pass_their_weights_on() -> None:
     found = Linear(mode="protocol").run(given)
     np.testing.assert_allclose(found.scores, expected, atol=1e-3)
     assert found.multilabel
-    assert value(mean_average_precision, found.join(targets)) > 75
+    assert value(mean_average_precision, found.join(targets=targets)) > 75
 
 
 @pytest.mark.parametrize("mode", ["converged", "protocol"])

@@ -43,7 +43,7 @@ def test_linear_equals_scikit_learn() -> None:
 
 def test_linear_learns_labels_independently() -> None:
     given, targets = data(multilabel=True)
-    found = Linear().run(given).join(targets)
+    found = Linear().run(given).join(targets=targets)
     assert found.multilabel
     assert value(mean_average_precision, found) > 75
     prior = Predictions(torch.zeros_like(found.scores), targets, multilabel=True)
@@ -70,12 +70,12 @@ def test_knn_gives_every_k_as_a_variant_and_never_more_neighbours_than_images() 
     found = KNN(k=(20, 1, 10_000)).run(given)
     assert list(found) == ["k=20", "k=1", "k=10000"]
     torch.testing.assert_close(found["k=10000"].scores, KNN(k=320).run(given)["k=320"].scores)
-    assert value(top1, found["k=20"].join(targets)) > 50
+    assert value(top1, found["k=20"].join(targets=targets)) > 50
 
 
 def test_knn_votes_for_each_label() -> None:
     given, targets = data(multilabel=True)
-    assert value(mean_average_precision, KNN().run(given)["k=20"].join(targets)) > 60
+    assert value(mean_average_precision, KNN().run(given)["k=20"].join(targets=targets)) > 60
 
 
 @pytest.mark.parametrize("task", [Linear(), KNN()], ids=lambda t: t.name)

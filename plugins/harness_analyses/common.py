@@ -1,0 +1,56 @@
+"""What analyses of pairs, layers and stored evidence have in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from harness.plots.style import PARADIGMS
+
+if TYPE_CHECKING:
+    from harness.board import Board
+    from harness.evidence import Evidence
+
+_ORDER = {name: at for at, name in enumerate(PARADIGMS)}
+
+
+def paradigms(board: Board) -> dict[str, str]:
+    """Each model's pretraining paradigm, those of one paradigm side by side, then by name.
+
+    Models that only pairs tell of stand last, without one.
+    """
+    known = {row.model: row.paradigm for row in board.rows}
+    others = {m: "" for pair in board.pairs for m in (pair.model, pair.partner) if m not in known}
+
+    def place(item: tuple[str, str]) -> tuple[int, str, str]:
+        return (_ORDER.get(item[1], len(_ORDER)), item[1], item[0])
+
+    return dict(sorted((known | others).items(), key=place))
+
+
+def tasks_with(board: Board, kind: type[Evidence]) -> list[str]:
+    """The tasks whose evidence is of this kind and on this machine, for some model at least."""
+    found = []
+    for task in dict.fromkeys(column.task for column in board.columns):
+        stored = next(filter(None, (board.evidence(row.model, task) for row in board.rows)), None)
+        if stored and isinstance(next(iter(stored.values())), kind):
+            found.append(task)
+    return found
+
+
+def first_of(board: Board, model: str, task: str) -> Evidence | None:
+    """A model's stored evidence of a task, of several variants the primary one."""
+    stored = board.evidence(model, task)
+    return next(iter(stored.values())) if stored else None
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """Over seeds; None where one has none."""
+    given = [v for v in values if v is not None]
+    return math.fsum(given) / len(given) if given and len(given) == len(values) else None
+
+
+def bars(values: Iterable[float | None]) -> list[float]:
+    """Ends of intervals as curves take them, with nan for none."""
+    return [math.nan if v is None else v for v in values]

@@ -1,0 +1,1 @@
+"""Feature inversion: images rebuilt from what an encoder keeps of them."""
