@@ -195,7 +195,8 @@ class ModuleEncoder(Encoder):
             return self.module.get_submodule(self.aliases.get(layer, layer))
         except AttributeError:
             known = [*self.layers, *(name for name, _ in self.module.named_modules())]
-            raise HarnessError(f"{type(self.module).__name__} has no layer {layer!r}{nearest(layer, known)}") from None
+            hint = nearest(layer, known) or f" (has: {', '.join(self.layers)})"
+            raise HarnessError(f"{type(self.module).__name__} has no layer {layer!r}{hint}") from None
 
 
 def _tap(into: dict[str, Tensor], layer: str, channels_last: bool) -> Callable[[nn.Module, Any, Any], Tensor | None]:

@@ -33,11 +33,11 @@ def save(variants: Variants, path: Path) -> None:
             for f in dataclasses.fields(evidence)
             if f.name not in held and (value := getattr(evidence, f.name)) is not None
         }
-    kinds = {evidence.name for evidence in variants.values()}
+    facts = json.dumps({"kind": next((e.name for e in variants.values()), ""), "variants": plain})
     path.touch()
     mode = path.stat().st_mode & 0o777  # save_file would leave the file to its owner alone
     try:
-        save_file(_apart(tensors), path, metadata={"evidence": json.dumps(plain), "kind": kinds.pop()})
+        save_file(_apart(tensors), path, metadata={"evidence": facts})  # one entry: several have no order
     except SafetensorError as error:  # how it tells of a full disk
         raise OSError(str(error)) from error
     path.chmod(mode)
@@ -59,7 +59,7 @@ def _kinds() -> dict[str, type[Evidence]]:
     found, todo = dict[str, type[Evidence]](), [Evidence]
     while todo:
         kind = todo.pop()
-        found[kind.name] = kind
+        found.setdefault(kind.name, kind)  # a subclass without a name of its own does not take its base's
         todo += kind.__subclasses__()
     return found
 
@@ -81,10 +81,9 @@ def load(path: Path, kind: type[Evidence] | None = None) -> Variants:
 
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
-            plain: dict[str, dict[str, Any]] = json.loads(metadata["evidence"])
-            kind = kind or _kinds()[metadata["kind"]]
-            fields: dict[str, dict[str, Any]] = {variant: dict(values) for variant, values in plain.items()}
+            facts = json.loads(file.metadata()["evidence"])
+            kind = kind or _kinds()[facts["kind"]]
+            fields: dict[str, dict[str, Any]] = facts["variants"]
             for key in file.keys():  # noqa: SIM118 - a safetensors file is no mapping
                 variant, _, name = key.rpartition("/")
                 fields[variant][name] = file.get_tensor(key)

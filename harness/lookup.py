@@ -119,9 +119,14 @@ def find_protocol(host: Host, ref: Ref | str) -> Task:
             f"task {ref}: no parameter {name!r}{nearest(name, fields)} (has: {', '.join(fields) or 'none'})"
         )
     try:
-        return TypeAdapter(cls).validate_python(options)  # type: ignore[no-any-return]
+        task: Task = TypeAdapter(cls).validate_python(options)
     except ValidationError as error:
         raise PlanError(f"task {ref}: {first_problem(error)}") from None
+    try:
+        task.needs  # noqa: B018 - they may be impossible with these parameters
+    except HarnessError as error:
+        raise PlanError(f"task {ref}: {error}") from None
+    return task
 
 
 def find_tasks(host: Host, texts: Iterable[str]) -> dict[str, BoundTask]:

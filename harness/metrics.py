@@ -121,7 +121,7 @@ def metric(
 
 def value(metric: Metric, *evidence: Evidence) -> float:
     """The metric's (first) value on whole evidence. Raises `HarnessError` when it is not finite or out of bounds."""
-    return _number(metric, next(iter(_named(metric, metric(*evidence)).values())), len(evidence[0]))
+    return _number(metric, next(iter(named(metric, metric(*evidence)).values())), len(evidence[0]))
 
 
 def score(metric: Metric, *evidence: Evidence, variant: str = "", resamples: int = 1000, seed: int = 0) -> Score:
@@ -136,7 +136,7 @@ def scores(
 
     One, unless the metric returns several by name; their variants are the evidence's and the name, with a comma.
     """
-    found, made = _named(metric, metric(*evidence)), []
+    found, made = named(metric, metric(*evidence)), []
     for name, each in found.items():
         number = _number(metric, each, len(evidence[0]))
         if isinstance(each, Interval):
@@ -147,8 +147,11 @@ def scores(
     return tuple(made)
 
 
-def _named(metric: Metric, found: Any) -> Mapping[str, Any]:
-    """The scores by name; a single one has an empty name."""
+def named(metric: Metric, found: Any) -> Mapping[str, Any]:
+    """What a metric returned, by name; a single score has an empty one.
+
+    Raises `HarnessError` for several of which one is a bare number, or none.
+    """
     if not isinstance(found, Mapping):
         return {"": found}
     if not found or any(not isinstance(each, Weighted | Interval) and _bare(each) for each in found.values()):

@@ -26,7 +26,7 @@ _OPERATORS: tuple[Any, ...] = tuple(
 
 @dataclass(frozen=True)
 class PassProgress:
-    """How far a pass is."""
+    """How far a pass is; of a family of views, `done` and `total` count each view."""
 
     model: str
     source: str
@@ -34,6 +34,7 @@ class PassProgress:
     done: int
     total: int
     images_per_second: float
+    view: str = "clean"
 
 
 def stored_dtype(precision: str) -> Any:

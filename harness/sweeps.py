@@ -140,13 +140,18 @@ def _misshapen(layer: str, values: Tensor, images: int) -> str:
     return f"layer {layer!r} gave shape {tuple(values.shape)} for {images} images, not (N, D)"
 
 
+def unchanged(pixels: Tensor, rows: NDArray[np.int64], number: int) -> Tensor:
+    """The one view that is the pixels themselves."""
+    return pixels
+
+
 def sweep(
     forward: Forward,
     batches: Iterator[Batch],
     sinks: Sequence[Sink],
     ids: Sequence[str],
     progress: Callable[[int, float], None],
-    view: View = lambda pixels, rows, number: pixels,
+    view: View = unchanged,
     views: int = 1,
 ) -> None:
     """Forward every view of every batch that a sink wants, once, and let the sinks take what they want of it.

@@ -48,7 +48,9 @@ class Needs:
     sample: int | None = None
 
     def __post_init__(self) -> None:
-        """Raises `HarnessError` for an unknown fold or tap, and without the test fold, which evidence is about."""
+        """Raises `HarnessError` for an unknown fold or tap, without the test fold, which evidence is about, and where
+        a family's views are all that is asked for of another fold, or of the pixels.
+        """
         if unknown := [name for name in self.folds if name not in FOLDS]:
             raise HarnessError(f"no fold {unknown[0]!r}{nearest(unknown[0], FOLDS)} (folds: {', '.join(FOLDS)})")
         if "test" not in self.folds:
@@ -59,6 +61,12 @@ class Needs:
             object.__setattr__(self, "layers", () if self.encoder else (EMBEDDING,))
         for layer in self.layers or ():
             read(layer)
+        if self.encoder and is_family(self.views[0]):
+            raise HarnessError(f"pixels are of one view of an image, {self.views[0]} is several (clean, whole, squash)")
+        if self.layers and len(self.folds) > 1 and all(map(is_family, self.views)):
+            raise HarnessError(
+                f"{self.views[0]} is made of the test fold alone, and the {self.folds[0]} fold is needed"
+            )
 
     @property
     def features(self) -> tuple[tuple[str, str], ...]:

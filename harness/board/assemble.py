@@ -56,7 +56,7 @@ def build(
     title = title or (plan.suite.name if plan is not None else "Leaderboard")
     return Board(
         title, tuple(made), rows, (*notes, *_outside(given, single, plan)), counts, date, columns,
-        tuple(_pairs(given)), partial(_evidence, _keys(single), stored) if stored is not None else None,
+        tuple(_pairs(given)), partial(_evidence, _keys(given), stored) if stored is not None else None,
     )  # fmt: skip
 
 
@@ -75,11 +75,12 @@ def _pairs(records: Iterable[Record]) -> Iterator[Pair]:
 
 def _keys(records: Iterable[Record]) -> dict[tuple[str, str], str]:
     """The evidence key of the newest record of each model and task, of its first seed."""
-    found: dict[tuple[str, str], Record] = {}
+    found: dict[tuple[str, str], str] = {}
     for record in sorted(records, key=lambda r: (-r.seed, r.finished)):
-        if record.status == "done" and "evidence" in record.facts:
-            found[record.model, record.task] = record
-    return {cell: str(record.facts["evidence"]) for cell, record in found.items()}
+        for model, side in ((record.model, "evidence"), (record.partner, "partner_evidence")):
+            if record.status == "done" and model is not None and side in record.facts:
+                found[model, record.task] = str(record.facts[side])
+    return found
 
 
 def _evidence(

@@ -45,6 +45,11 @@ class Cells(NamedTuple):
         """Whether there is nothing but skips: the metric does not apply to the task."""
         return bool(self.records) and all(r.status == "skipped" for r in self.records)
 
+    @property
+    def undefined(self) -> bool:
+        """Whether there is nothing but skips, of cells that ran: only those have a key."""
+        return self.skipped and all(r.key for r in self.records)
+
     def primary(self, plan: Plan | None) -> bool:
         """Whether the metric is the one that ranks models on the task's dataset."""
         if plan is not None and self.task in plan.tasks:

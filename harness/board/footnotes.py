@@ -28,13 +28,14 @@ def footnotes(columns: Sequence[Column], rows: Sequence[Row], table: Sequence[Ce
     done = [(m, c, e) for m, c, e in placed if e.status == "done"]
     return [
         *_reading(columns, rows, done),
-        *(f"{c.name}: {c.note}" for c in columns if c.note),
+        *_capped(list(_noted(columns))),
         *_capped([f"† {m}, {c.name}: {e.note or f'limit {e.limit}'}" for m, c, e in done if "†" in e.mark]),
         *_superseded(cells for cells in table if (cells.task, cells.metric) in shown),
         *_capped(list(_absent(placed, "failed"))),
         *_capped(list(_absent(placed, "skipped"))),
         *_excluded([cells for cells in table if (cells.task, cells.metric) in shown]),
-        *_inapplicable([c for c in table if c.skipped]),
+        *_capped(list(_undefined([c for c in table if c.undefined]))),
+        *_inapplicable([c for c in table if c.skipped and not c.undefined]),
     ]
 
 
@@ -44,7 +45,9 @@ def _reading(columns: Sequence[Column], rows: Sequence[Row], done: list[Placed])
     counted = sum(c.ranked for c in columns)
     if any(row.average_rank is not None for row in rows):
         yield f"Rank is the mean rank over {counted} column{'s' * (counted != 1)}; 1 is best, ties share."
-    if lacking := [row.model for row in rows if row.average_rank is None]:
+    if not counted and any(c.higher_is_better is None for _, c, _ in done):
+        yield "Nobody is ranked: these metrics describe, and none of their values is better than another."
+    elif lacking := [row.model for row in rows if row.average_rank is None]:
         names = ", ".join(lacking[:MOST]) + f" and {len(lacking) - MOST} more" * (len(lacking) > MOST)
         yield f"Without a rank, because a score is missing: {names}."
     if spread := [(e.sd, m, c, e) for m, c, e in done if e.sd is not None]:
@@ -55,6 +58,21 @@ def _reading(columns: Sequence[Column], rows: Sequence[Row], done: list[Placed])
         )
     if any(e.kind == "reported" for _, _, e in done):
         yield "‡ reported elsewhere, not measured here."
+
+
+def _noted(columns: Sequence[Column]) -> Iterator[str]:
+    """Columns with the same note, as one line."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for column in columns:
+        groups[column.note].append(column.name)
+    for note, names in groups.items():
+        if note:
+            yield f"{_listed(names) if len(names) < len(columns) or len(names) == 1 else 'all columns'}: {note}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The name, or how many there are and the first of them."""
+    return names[0] if len(names) == 1 else f"{len(names)} columns ({', '.join(names[:3])}{', …' * (len(names) > 3)})"
 
 
 def _superseded(table: Iterable[Cells]) -> Iterator[str]:
@@ -78,8 +96,7 @@ def _absent(placed: Iterable[Placed], status: str) -> Iterator[str]:
         if entry.status == status:
             groups[model, entry.note].append(column.name)
     for (model, reason), names in groups.items():
-        listed = ", ".join(names[:3]) + ", …" * (len(names) > 3)
-        yield f"{model} {status} in {listed if len(names) == 1 else f'{len(names)} columns ({listed})'}: {reason}"
+        yield f"{model} {status} in {_listed(names)}: {reason}"
 
 
 def _excluded(table: Sequence[Cells]) -> Iterator[str]:
@@ -88,6 +105,16 @@ def _excluded(table: Sequence[Cells]) -> Iterator[str]:
         left = {str(i) for c in table if c.task == task for r in c.records for i in r.facts.get("excluded") or ()}
         if left:
             yield f"{task}: without {len(left)} images that cannot be read ({', '.join(sorted(left)[:FEW])}, …)."
+
+
+def _undefined(skipped: Sequence[Cells]) -> Iterator[str]:
+    """Pairs of a task and a metric that ran, but are defined for no model: a line for each task and reason."""
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for cells in skipped:
+        groups[cells.task, cells.records[0].reason].append(cells.metric)
+    for (task, reason), metrics in groups.items():
+        listed = ", ".join(metrics[:3]) + ", …" * (len(metrics) > 3)
+        yield f"{task} {listed} undefined: {reason}"
 
 
 def _inapplicable(skipped: Sequence[Cells]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from harness.cli.common import make_host, print_table
+from harness.transforms.names import NAMES
 
 KINDS = {"models": "model", "datasets": "dataset", "tasks": "task", "metrics": "metric", "analyses": "analysis",
          "reported": "reported", "engines": "engine"}  # fmt: skip
@@ -12,16 +13,15 @@ KINDS = {"models": "model", "datasets": "dataset", "tasks": "task", "metrics": "
 
 def list_(
     context: typer.Context,
-    kind: str = typer.Argument("all", help=f"{', '.join(KINDS)}, suites or all."),
+    kind: str = typer.Argument("all", help=f"{', '.join(KINDS)}, views, suites or all."),
 ) -> None:
     """List what plugins and the catalogue offer."""
     from harness.errors import HarnessError, nearest
 
     host = make_host(context)
-    if kind not in (*KINDS, "suites", "all"):
-        raise HarnessError(
-            f"cannot list {kind!r}{nearest(kind, [*KINDS, 'suites'])} (one of: {', '.join(KINDS)}, suites)"
-        )
+    known = [*KINDS, "views", "suites"]
+    if kind not in (*known, "all"):
+        raise HarnessError(f"cannot list {kind!r}{nearest(kind, known)} (one of: {', '.join(known)})")
     for plural, singular in KINDS.items():
         entries = list(host[singular]) if kind in (plural, "all") else []
         if entries:
@@ -29,5 +29,10 @@ def list_(
             print_table((plural, "", "from"), rows)
         elif kind == plural:
             print(f"no {plural} are installed")
+    if kind in ("views", "all"):
+        made = (
+            (f.name, f"{f.count}{', no more' * (f.limit is not None)}", ", ".join(f.parameters)) for f in NAMES.values()
+        )
+        print_table(("families of views", "of an image", "made with"), made)
     if kind in ("suites", "all"):
         print_table(("suites", ""), ((name, suite.description) for name, suite in sorted(host.suites.items())))

@@ -53,8 +53,8 @@ def show_plan(planned: Plan) -> None:
         ((*where, f"{images:,}", layers, n) for (*where, images, layers), n in shared.items()),
     )
     print(f"{len(planned.passes)} passes, {planned.images:,} images to forward when nothing is stored yet")
-    if planned.skips:
-        print_table(("skipped metric", "tasks", "reason"), skipped(planned))  # --json lists them all
+    if rows := list(skipped(planned)):
+        print_table(("skipped metric", "tasks", "reason"), rows)  # --json lists them all
     for line in absent(planned):
         print(line)
     print(f"{len(planned):,} cells to run, {len(planned.skips):,} pairs of a task and a metric skipped")
@@ -63,12 +63,14 @@ def show_plan(planned: Plan) -> None:
 def skipped(planned: Plan) -> Iterator[tuple[str, str, str]]:
     """Skips of one metric for one reason, whatever the dataset, as a row: metric, the task or how many, reason.
 
-    Metrics that apply to some task are not listed for others that give another type of evidence.
+    Metrics that apply to some task are not listed for others that give another type of evidence; nor, of ``all``
+    metrics, those that apply to none for that reason alone.
     """
     used = {metric for metrics in planned.pairs.values() for metric in metrics}
+    asked_all = "all" in planned.suite.metrics
     groups: dict[tuple[str, str], list[Skip]] = {}
     for skip in planned.skips:
-        if skip.mismatch and skip.metric in used:  # it is there for other tasks
+        if skip.mismatch and (asked_all or skip.metric in used):  # it is there for other tasks
             continue
         name = planned.tasks[skip.task].dataset.card.name
         groups.setdefault((skip.metric, re.sub(rf"\b{re.escape(name)}\b", "it", skip.reason)), []).append(skip)

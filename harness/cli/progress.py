@@ -50,6 +50,7 @@ class ProgressReporter:
     @hookimpl
     def pass_progress(self, progress: PassProgress) -> None:
         where = f"{progress.model} · {progress.source.split('@')[0]}/{progress.split}"
+        where += f" {progress.view}" * (progress.view != "clean")
         speed = f"{progress.images_per_second:,.0f} img/s"
         if self.live:
             self._bars.update(self._pass, description=where[:34], total=progress.total, completed=progress.done,

@@ -19,7 +19,7 @@ from harness import pixels, taps
 from harness.cache import ArrayStore, ArrayWriter
 from harness.datasets import Dataset
 from harness.engine.families import Views, draw
-from harness.engine.folds import FoldImages, judge_by
+from harness.engine.folds import FoldImages, Served, judge_by
 from harness.engine.live import LiveModel
 from harness.engine.options import Options
 from harness.engine.used import UsedSplit
@@ -30,7 +30,7 @@ from harness.models import Geometry
 from harness.passes import PassProgress, stored_dtype
 from harness.planning import fold_indices
 from harness.suite import Suite
-from harness.sweeps import SINKS, sweep
+from harness.sweeps import SINKS, sweep, unchanged
 from harness.taps import read
 from harness.tasks import Feature, Fold, TaskData
 from harness.views import canonical, seen, size
@@ -111,6 +111,7 @@ class Features:
             self._key(live, used, feature): feature
             for each in wanted
             for feature in resolved(live, each)
+            if len(used.sampled(feature))  # or no task goes on: see `data`
             if self.options.force or self.store.get("embeddings", self._key(live, used, feature)) is None
         }
         if not missing:
@@ -118,11 +119,14 @@ class Features:
         writers: dict[str, ArrayWriter] = {}
 
         def create(key: str, shape: tuple[int, ...]) -> NDArray[Any]:
-            writers[key] = self.store.create("embeddings", key, shape, stored_dtype(live.precision))
+            gram = read(missing[key].layer).reduction == "gram"  # which is in float32 whatever the forward pass is in
+            dtype = np.float32 if gram else stored_dtype(live.precision)
+            writers[key] = self.store.create("embeddings", key, shape, dtype)
             return writers[key].array
 
         def report(done: int, speed: float) -> None:
-            self.progress(PassProgress(live.model.name, used.source, used.name, done * views, len(rows) * views, speed))
+            where = live.model.name, used.source, used.name
+            self.progress(PassProgress(*where, done * views, len(rows) * views, speed * views, view))
 
         family, views = Views.of(view), size(view)
         samples = {key: used.sampled(feature) for key, feature in missing.items()}
@@ -138,7 +142,7 @@ class Features:
             ]
             ids = [used.content.ids[row] for row in rows]
             batches = self._batches(used, rows, seen(live.model.preprocess, view), live.forward.batch_size)
-            transform = family.transform(ids, live.model.preprocess.size, live.device) if family else _as_it_is
+            transform = family.transform(ids, live.model.preprocess.size, live.device) if family else unchanged
             sweep(live.forward, batches, sinks, ids, report, transform, views)
             for key, feature in missing.items():
                 writers[key].commit(self._facts(live, used, feature))
@@ -195,12 +199,17 @@ class Features:
             writer.discard()
 
     def data(self, live: LiveModel, task: BoundTask, seed: int, scratch: Path) -> tuple[TaskData, dict[str, Tensor]]:
-        """What a task gets, and what of the test fold it does not get: targets (unless it is episodic), masks."""
+        """What a task gets, and what of the test fold it does not get: targets (unless it is episodic), masks.
+
+        Raises `HarnessError` when no test image can be read.
+        """
         card, protocol = task.dataset.card, task.protocol
         folds, withheld = {}, dict[str, Tensor]()
         for name, fold in fold_indices(self.suite, task).items():
             used = self.used(task.dataset, fold.split)
             at = used.positions(fold.index)
+            if name == "test" and not len(at):
+                raise HarnessError(f"{task.text}: none of the test images that it takes can be read")
             kind = np.float32 if card.kind == "continuous" else np.int64
             targets = torch.from_numpy(np.ascontiguousarray(used.content.targets[used.rows[at]], dtype=kind))
             given: Tensor | None = targets.to(live.device)
@@ -228,10 +237,8 @@ class Features:
         order = {layer: at for at, layer in enumerate(known_layers(live, task))}
         return tuple(sorted(wanted, key=lambda layer: order.get(layer, -1)))
 
-    def _served(
-        self, live: LiveModel, used: UsedSplit, task: BoundTask, fold: str, at: NDArray[np.int64]
-    ) -> dict[tuple[str, str], Tensor]:
-        """The features of a fold."""
+    def _served(self, live: LiveModel, used: UsedSplit, task: BoundTask, fold: str, at: NDArray[np.int64]) -> Served:
+        """The features of a fold. Raises `HarnessError` when some are no longer stored."""
         found = {}
         for each in task.protocol.needs.of_fold(fold):
             for feature in resolved(live, each):
@@ -240,9 +247,8 @@ class Features:
                     raise HarnessError(
                         f"the embeddings of {used.label}, layer {feature.layer}, vanished from the store"
                     )
-                rows = torch.from_numpy(array[placed(used.sampled(feature), used.rows[at])])
-                found[feature.layer, feature.view] = rows.float().to(live.device)
-        return found
+                found[feature.layer, feature.view] = array, placed(used.sampled(feature), used.rows[at])
+        return Served(found, live.device)
 
     def _images(self, live: LiveModel, used: UsedSplit, task: BoundTask, at: NDArray[np.int64]) -> FoldImages:
         bare = replace(used.content, targets=np.empty(0, np.int64), fields={})
@@ -289,7 +295,3 @@ def placed(own: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]
     order = np.argsort(own)
     at = np.minimum(np.searchsorted(own, rows, sorter=order), len(own) - 1)
     return np.where(own[order[at]] == rows, order[at], -1)
-
-
-def _as_it_is(pixels: Tensor, rows: NDArray[np.int64], number: int) -> Tensor:
-    return pixels

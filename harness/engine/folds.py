@@ -1,11 +1,13 @@
-"""What the host puts into a task's folds: their images, and the judge of the val fold."""
+"""What the host puts into a task's folds: their features and images, and the judge of the val fold."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -16,6 +18,28 @@ from harness.evidence import Evidence
 from harness.metrics import Metric, value
 from harness.models import Geometry
 from harness.tasks import Augment
+
+
+@dataclass(frozen=True)
+class Served(Mapping[tuple[str, str], Tensor]):
+    """A fold's features by tap and view, float32 on a device: read when asked for, so that a task holds what it uses.
+
+    Attributes:
+        stored: an array of the store, and the fold's rows of it.
+    """
+
+    stored: Mapping[tuple[str, str], tuple[NDArray[Any], NDArray[np.int64]]]
+    device: str
+
+    def __getitem__(self, key: tuple[str, str]) -> Tensor:
+        array, rows = self.stored[key]
+        return torch.from_numpy(array[rows]).float().to(self.device)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self.stored)
+
+    def __len__(self) -> int:
+        return len(self.stored)
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ class LocalRun:
         self.store.sweep()
         sweep(options.out / "records")
         self.lost: dict[tuple[str, str], HarnessError] = {}  # why pair cells find no evidence of a model's task
+        self.sides: dict[str, Variants] = {}  # the evidence of the last pair cell, by key
         self.recorder = Recorder(plan, host, options, self.device)
         self.features = Features(plan.suite, options, self.store, lambda p: host.emit("pass_progress", progress=p))
 
@@ -117,9 +118,8 @@ class LocalRun:
 
     def _evidence_key(self, live: LiveModel, task: str, seed: int) -> str:
         bound, suite = self.plan.tasks[task], self.plan.suite
-        identities = task_identity(bound), dataset_identity(bound)
-        images = self.features.images(bound)
-        return evidence_key(live.fingerprint, *identities, suite.precision, suite.decoder, images, seed)
+        facts = task_identity(bound), dataset_identity(bound), suite.precision, suite.decoder
+        return evidence_key(live.fingerprint, *facts, self.features.images(bound), seed)
 
     def _left(self, job: Job) -> Job | None:
         """The job with the cells that are not done yet; None if it has none and no pair cell wants its evidence."""
@@ -225,10 +225,8 @@ class LocalRun:
             outcome = protocol.run(data)
         variants: Variants = dict(outcome) if isinstance(outcome, Mapping) else {"": outcome}
         for variant, found in variants.items():
-            if not isinstance(found, protocol.evidence):
-                raise HarnessError(
-                    f"task {job.task} must return {protocol.evidence.__name__}, not {type(found).__name__}"
-                )
+            if not isinstance(found, kind := protocol.evidence):
+                raise HarnessError(f"task {job.task} must return {kind.__name__}, not {type(found).__name__}")
             variants[variant] = found.cpu().join(**withheld)
             variants[variant].check(len(withheld["targets"]), data.num_classes)
         facts = {"model": job.model, "task": job.task, "seed": job.seed}
@@ -240,24 +238,26 @@ class LocalRun:
         """The evidence of a pair cell's two models."""
         sides = []
         for model in (cell.model, cell.partner or cell.model):
-            key = self.recorder.evidence.get((model, cell.task, cell.seed))
-            variants = self._load(cell.task, key) if key else None
+            key = self.recorder.evidence.get((model, cell.task, cell.seed), "")
+            variants = self.sides.get(key) or (self._load(cell.task, key) if key else None)
             if variants is None:
                 cause = self.lost.get((model, cell.task), HarnessError("the model failed"))
                 raise type(cause)(f"{cell.task} of {model} has no evidence to compare: {cause}")
-            sides.append(variants)
-        return tuple(sides)
+            sides.append((key, variants))
+        self.sides = dict(sides)  # those of the next metric, or of the next partner
+        return tuple(variants for _, variants in sides)
 
     def _measure(
         self, cell: Cell, sides: tuple[Variants, ...], facts: Mapping[str, Any], seconds: dict[str, float]
     ) -> None:
         """Score the variants that all sides have, except those on which the metric is undefined.
 
-        Raises `UndefinedError` when it is on the first.
+        Raises `UndefinedError` when it is on the first, and where two sides have none in common.
         """
-        start = time.perf_counter()
-        metric, resamples = self.plan.metrics[cell.metric], self.plan.suite.resamples
+        metric, resamples, start = self.plan.metrics[cell.metric], self.plan.suite.resamples, time.perf_counter()
         common = [variant for variant in sides[0] if all(variant in side for side in sides)]
+        if not common:
+            raise UndefinedError(f"the two models have no variant of {cell.task} in common")
         found: list[Score] = []
         for variant in common:
             try:

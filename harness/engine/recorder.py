@@ -166,6 +166,7 @@ class Recorder:
     def _facts(self, cell: Cell) -> dict[str, Any]:
         """What went into the key, in words."""
         task, suite = self.plan.tasks[cell.task], self.plan.suite
+        sides = {"evidence": cell.model} | ({"partner_evidence": cell.partner} if cell.partner is not None else {})
+        facts = {side: self.evidence.get((model, cell.task, cell.seed), "") for side, model in sides.items()}
         return {"task": task_identity(task), "dataset": dataset_identity(task), "precision": suite.precision,
-                "decoder": suite.decoder, "resamples": suite.resamples,
-                "evidence": self.evidence.get((cell.model, cell.task, cell.seed), "")}  # fmt: skip
+                "decoder": suite.decoder, "resamples": suite.resamples, **facts}  # fmt: skip

@@ -53,12 +53,8 @@ class Eigenbasis:
 
 def _covariance_axes(x: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
     """Return the nonzero variances (R,), descending, and their axes (D, R) from the D x D covariance."""
-    covariance = mean.new_zeros(len(mean), len(mean))
-    for block in torch.split(x, ROWS):
-        centred = block - mean
-        covariance.addmm_(centred.T, centred)
-    variance, axes = torch.linalg.eigh(covariance / len(x))
-    kept = _above_rounding(variance, mean)
+    variance, axes = torch.linalg.eigh(second_moments(x, mean))
+    kept = above_rounding(variance, mean)
     return variance[kept].flip(0), axes[:, kept].flip(1)
 
 
@@ -66,13 +62,22 @@ def _gram_axes(x: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
     """Return the same from the N x N Gram matrix. QR restores the orthonormality that weak axes lose."""
     centred = x - mean
     variance, images = torch.linalg.eigh(centred @ centred.T / len(x))
-    kept = _above_rounding(variance, mean)
+    kept = above_rounding(variance, mean)
     variance = variance[kept].flip(0)
     axes = centred.T @ images[:, kept].flip(1) / (len(x) * variance).sqrt()
     return variance, torch.linalg.qr(axes).Q
 
 
-def _above_rounding(variance: Tensor, mean: Tensor) -> Tensor:
-    """Return which variances (R,) are more than the rounding of the eigendecomposition and of the centring."""
-    eps = torch.finfo(variance.dtype).eps
-    return variance > len(mean) * (eps * variance.amax() + (eps * mean).square().amax())
+def second_moments(x: Tensor, shift: Tensor) -> Tensor:
+    """Return (x - shift)'(x - shift) / N of features x (N, D), float64; `ROWS` of them are turned to it at a time."""
+    moments = shift.new_zeros(len(shift), len(shift))
+    for block in torch.split(x, ROWS):
+        moved = block - shift
+        moments.addmm_(moved.T, moved)
+    return moments / len(x)
+
+
+def above_rounding(values: Tensor, shift: Tensor) -> Tensor:
+    """Return which eigenvalues (R,) of second moments are more than the rounding of those and of the shift (D,)."""
+    eps = torch.finfo(values.dtype).eps
+    return values > len(shift) * (eps * values.amax() + (eps * shift).square().amax())

@@ -33,6 +33,17 @@ def neighbours(train: Tensor, queries: Tensor, k: int, *, chunk: int = 3 << 22) 
     return torch.cat([similarity for similarity, _ in found]), torch.cat([index for _, index in found])
 
 
+def other_neighbours(x: Tensor, k: int) -> Tensor:
+    """Return the indices (N, k) of the k most cosine-similar other rows of (N, D), as `neighbours` orders them.
+
+    Raises ValueError if k is not between 1 and N - 1.
+    """
+    index = neighbours(x, x, k + 1)[1]
+    other = index != torch.arange(len(x), device=x.device)[:, None]
+    other[other.all(1), -1] = False  # k + 1 rows that coincide with it came before the row itself
+    return index[other].view(len(x), k)
+
+
 def vote(
     similarity: Tensor, index: Tensor, targets: Tensor, num_classes: int, ks: Sequence[int], temperature: float
 ) -> dict[int, Tensor]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from harness.errors import UndefinedError
 from harness.numerics.alignments import centred
-from harness.numerics.knn import neighbours
+from harness.numerics.knn import other_neighbours
 
 
 def nearest_others(x: Tensor, k: int) -> Tensor:
@@ -18,10 +17,7 @@ def nearest_others(x: Tensor, k: int) -> Tensor:
     if len(x) <= k:
         raise UndefinedError(f"{k} neighbours need {k + 1} images, there are {len(x)}")
     centred(x)  # raises where they are constant
-    index = neighbours(x, x, k + 1)[1]
-    own = index == torch.arange(len(x), device=x.device)[:, None]
-    own[:, -1] |= ~own.any(1)  # equal rows came before the image itself
-    return index[~own].view(len(x), k)
+    return other_neighbours(x, k)
 
 
 def shared_neighbours(x: Tensor, y: Tensor, k: int) -> Tensor:

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from harness.numerics import nnls
-from harness.numerics.knn import neighbours
+from harness.numerics.knn import other_neighbours
 
 Kernel = Literal["cosine", "gaussian"]
 Mode = Literal["exact", "reference"]
@@ -140,15 +140,7 @@ def among(points: Points, k: int, mode: Mode, kernel: Kernel, batched: bool | No
 def candidates(points: Points, k: int) -> Tensor:
     """Return the k rows of its own set nearest to each point, without the point itself, (R, k)."""
     sets = torch.split(points.rows, points.size)
-    return torch.cat([_nearest(x, k) + points.size * i for i, x in enumerate(sets)])
-
-
-def _nearest(x: Tensor, k: int) -> Tensor:
-    """The k nearest of the other rows to each row of x (n, D), most similar first, (n, k)."""
-    found = neighbours(x, x, k + 1)[1]
-    other = found != torch.arange(len(x), device=x.device).unsqueeze(1)
-    other[other.all(1), -1] = False  # k + 1 rows that coincide with it came before the row itself
-    return found[other].view(len(x), k)
+    return torch.cat([other_neighbours(x, k) + points.size * i for i, x in enumerate(sets)])
 
 
 def squared_distances(products: Tensor) -> Tensor:

@@ -11,10 +11,8 @@ import torch
 from torch import Tensor
 
 from harness.errors import UndefinedError
+from harness.numerics.eigenbasis import ROWS, above_rounding, second_moments
 from harness.numerics.influence import Estimate, estimate
-
-ROWS = 4096
-"""Feature vectors turned to float64 at a time."""
 
 
 def principal(x: Tensor, mean: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -31,23 +29,13 @@ def principal(x: Tensor, mean: Tensor | None = None) -> tuple[Tensor, Tensor]:
     if len(x) < x.shape[1]:
         centred = x.double() - shift
         values, images = torch.linalg.eigh(centred @ centred.T / len(x))
-        kept = _above_rounding(values, shift)
+        kept = above_rounding(values, shift)
         values, images = values[kept].flip(0), images[:, kept].flip(1)
         return values, images.mul_((len(x) * values).sqrt())
-    moments = shift.new_zeros(len(shift), len(shift))
-    for block in torch.split(x, ROWS):
-        centred = block - shift
-        moments.addmm_(centred.T, centred)
-    values, axes = torch.linalg.eigh(moments / len(x))
-    kept = _above_rounding(values, shift)
+    values, axes = torch.linalg.eigh(second_moments(x, shift))
+    kept = above_rounding(values, shift)
     axes = axes[:, kept].flip(1)
     return values[kept].flip(0), torch.cat([(block - shift) @ axes for block in torch.split(x, ROWS)])
-
-
-def _above_rounding(values: Tensor, shift: Tensor) -> Tensor:
-    """Return which eigenvalues are more than rounding, (R,)."""
-    eps = torch.finfo(values.dtype).eps
-    return values > len(shift) * (eps * values.amax() + (eps * shift).square().amax())
 
 
 def entropy_rank(x: Tensor, epsilon: float) -> Estimate:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from harness.datasets import DatasetCard
-from harness.errors import UndefinedError
+from harness.errors import HarnessError, UndefinedError
 from harness.evidence import Evidence, Grams
-from harness.metrics import Interval, Metric, Weighted
+from harness.metrics import Interval, Metric, Weighted, named
 from harness.testing import samples
 from harness.testing.kit import Doubt, Fault, Finding, Kit, NotApplicable, require_doc
 
@@ -43,17 +43,17 @@ class Gauge:
 
     def raw(self, *evidence: Evidence) -> Tensor:
         """What the metric returns, the first of several scores, as a tensor."""
+        return next(iter(self.scores(*evidence).values()))
+
+    def scores(self, *evidence: Evidence) -> dict[str, Tensor]:
+        """All scores by name, as tensors; a single one has an empty name."""
         try:
-            found = self.metric(*evidence)
+            found = named(self.metric, self.metric(*evidence))
         except UndefinedError as error:
             raise NotApplicable(str(error)) from error
-        if isinstance(found, Mapping):
-            found = next(iter(found.values()))
-        if isinstance(found, Interval):
-            found = found.value
-        if isinstance(found, Weighted):
-            found = found.of(torch.ones(1, len(evidence[0]), dtype=torch.float64))
-        return torch.as_tensor(found)
+        except HarnessError as error:
+            raise Fault(str(error)) from error
+        return {name: _tensor(each, len(evidence[0])) for name, each in found.items()}
 
     def described(self) -> bool:
         """Whether the metric only describes, so that no evidence is better than other."""
@@ -61,6 +61,14 @@ class Gauge:
 
     def better(self, a: float, b: float) -> bool:
         return a > b if self.metric.higher_is_better else a < b
+
+
+def _tensor(found: Any, images: int) -> Tensor:
+    if isinstance(found, Interval):
+        found = found.value
+    if isinstance(found, Weighted):
+        found = found.of(torch.ones(1, images, dtype=torch.float64))
+    return torch.as_tensor(found)
 
 
 KIT: Kit[Gauge] = Kit()
@@ -122,11 +130,13 @@ def one_number_or_one_an_image(gauge: Gauge) -> None:
     """A finite scalar or (N,), on perfect, middling and random evidence."""
     for card in _some(gauge):
         for quality in (1.0, 0.6, 0.0):
-            value = gauge.raw(*gauge.evidence(card, quality))
-            if value.numel() != 1 and value.shape != (samples.TEST,):
-                raise Fault(f"returned shape {tuple(value.shape)} for {samples.TEST} images, expected a number or (N,)")
-            if not value.double().isfinite().all():
-                raise Fault(f"returned NaN or infinity on {card.kind} evidence of quality {quality:g}")
+            for name, value in gauge.scores(*gauge.evidence(card, quality)).items():
+                which = f" ({name})" * bool(name)
+                if value.numel() != 1 and value.shape != (samples.TEST,):
+                    shape = f"shape {tuple(value.shape)} for {samples.TEST} images"
+                    raise Fault(f"returned {shape}, expected a number or (N,){which}")
+                if not value.double().isfinite().all():
+                    raise Fault(f"returned NaN or infinity on {card.kind} evidence of quality {quality:g}{which}")
 
 
 @KIT.check("leaves the evidence alone", "one number, or one an image")
@@ -171,9 +181,11 @@ def within_its_bounds(gauge: Gauge) -> None:
     slack = 1e-6 * max(1.0, *(abs(b) for b in gauge.metric.bounds if math.isfinite(b)), 1.0)
     for card in gauge.cards:
         for quality in (1.0, 0.6, 0.0):
-            value = gauge.value(*gauge.evidence(card, quality))
-            if not low - slack <= value <= high + slack:
-                raise Fault(f"gave {value:g}, outside its declared bounds ({low:g}, {high:g})")
+            for name, found in gauge.scores(*gauge.evidence(card, quality)).items():
+                value = float(found.double().mean())
+                if not low - slack <= value <= high + slack:
+                    which = f" ({name})" * bool(name)
+                    raise Fault(f"gave {value:g}, outside its declared bounds ({low:g}, {high:g}){which}")
 
 
 @KIT.check("right direction", "deterministic")

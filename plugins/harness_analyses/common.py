@@ -32,8 +32,8 @@ def paradigms(board: Board) -> dict[str, str]:
 def tasks_with(board: Board, kind: type[Evidence]) -> list[str]:
     """The tasks whose evidence is of this kind and on this machine, for some model at least."""
     found = []
-    for task in dict.fromkeys(column.task for column in board.columns):
-        stored = next(filter(None, (board.evidence(row.model, task) for row in board.rows)), None)
+    for task in dict.fromkeys(each.task for each in (*board.columns, *board.pairs)):
+        stored = next(filter(None, (board.evidence(model, task) for model in paradigms(board))), None)
         if stored and isinstance(next(iter(stored.values())), kind):
             found.append(task)
     return found

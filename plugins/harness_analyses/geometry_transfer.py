@@ -32,7 +32,7 @@ DESCRIPTIVE = frozenset({
     "attribute", "consistency", "detail", "embed", "grams", "inversion", "layers", "nnk", "occlude", "occlusion",
     "reconstruct", "views",
 })  # fmt: skip
-"""Protocols that describe a representation, and are no transfer."""
+"""Protocols that describe a representation, and are no transfer; `inversion` and `occlusion` of published figures."""
 
 Floats = NDArray[np.float64]
 
@@ -87,7 +87,7 @@ def geometry_transfer(board: Board) -> list[dict[str, Any]]:
       number of features, is chosen by leave-one-out within the others.
     - ``tree``: all MGMs, a regression tree of depth 2, seeded.
     - ``imagenet_top1``: the baseline, the same ridge regression on the logit of ImageNet top-1 alone, of the models
-      with MGMs that have it.
+      with MGMs that have it. Where some have not, ``ridge_with_top1`` is ``ridge`` on these models, to compare with it.
 
     `r2` is 1 - SSE / SST with SST about the mean of the other models, so that predicting that mean is 0 and worse is
     negative; `spearman` is of predicted and true, and negative where predictions are close to that mean. `p` is how
@@ -119,6 +119,9 @@ def predictors(board: Board) -> Iterator[Predictor]:
     yield Predictor("ridge", mgms, by_ridge, PERMUTATIONS, "the score and MGMs")
     yield Predictor("tree", mgms, by_tree, FEWER, "the score and MGMs")
     yield Predictor("imagenet_top1", top1, by_ridge, PERMUTATIONS, "the score, MGMs and ImageNet top-1")
+    if 0 < len(top1) < len(mgms):
+        both = {model: mgms[model] for model in top1}
+        yield Predictor("ridge_with_top1", both, by_ridge, PERMUTATIONS, "the score, MGMs and ImageNet top-1")
 
 
 def transfers(board: Board) -> Iterator[Series]:

@@ -99,13 +99,14 @@ def insertion_auc(a: Attributions) -> Tensor:
     return _area(a.insertion, "insertion_auc")
 
 
-@metric("attribution_ssim", accepts=Attributions, bounds=(-1, 1), pair=True)
+@metric("attribution_ssim", accepts=Attributions, bounds=(-1, 1), pair=True, higher_is_better=None)
 def attribution_ssim(a: Attributions, b: Attributions) -> Tensor | Weighted:
-    """Structural similarity of two models' maps of the same images (Wang et al. 2004), each scaled to 0 to 1.
+    """Agreement of two models, our definition: structural similarity of their maps of an image, each scaled to 0 to 1.
 
-    Windows of 7 x 7 pixels, uniform weights, sample covariances, the window's half left out at the borders, as
-    scikit-image does by default. Maps are brought to the smaller of the two image sizes; they are comparable where both
-    models see the same part of the image. Raises `UndefinedError` for images smaller than the window.
+    As Wang et al. 2004: windows of 7 x 7 pixels, uniform weights, sample covariances, the window's half left out at
+    the borders, as scikit-image does by default. Maps are brought to the smaller of the two image sizes; they are
+    comparable where both models see the same part of the image. Raises `UndefinedError` for images smaller than the
+    window.
     """
     x, y, seen = _both(a, b)
     if x.shape[-1] < WINDOW:
@@ -113,9 +114,12 @@ def attribution_ssim(a: Attributions, b: Attributions) -> Tensor | Weighted:
     return _over(_ssim(_scaled(x), _scaled(y)), seen, "attribution_ssim")
 
 
-@metric("attribution_rank", accepts=Attributions, bounds=(-1, 1), pair=True)
+@metric("attribution_rank", accepts=Attributions, bounds=(-1, 1), pair=True, higher_is_better=None)
 def attribution_rank(a: Attributions, b: Attributions) -> Tensor | Weighted:
-    """Spearman's correlation of two models' maps of the same images, pixel by pixel; sizes as in `attribution_ssim`."""
+    """Agreement of two models, our definition: Spearman's correlation of their maps of an image, pixel by pixel.
+
+    Sizes as in `attribution_ssim`.
+    """
     import torch
 
     from harness.numerics.correlation import spearman

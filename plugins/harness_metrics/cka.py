@@ -76,9 +76,9 @@ def cka_layers(g: Grams) -> Scores:
 
 @metric("cka_views", accepts=Grams, bounds=(-1, 1), higher_is_better=None)
 def cka_views(g: Grams) -> Scores:
-    """Debiased linear CKA, layer by layer, between two augmented views of the images (Grigg et al. 2021).
+    """Debiased linear CKA, layer by layer, of two augmented views (after Grigg et al. 2021; our definition).
 
-    How it is estimated is our definition. Raises `UndefinedError` for inner products of images as they are.
+    Raises `UndefinedError` for inner products of images as they are.
     """
     from harness.numerics.cka import hsic, stacked
 
@@ -92,9 +92,9 @@ def cka_views(g: Grams) -> Scores:
 
 @metric("cka_class", accepts=Grams, bounds=(-1, 1), higher_is_better=None, skip=with_classes)
 def cka_class(g: Grams) -> Scores:
-    """Debiased linear CKA of each layer with the matrix of one-hot, or several, labels (Grigg et al. 2021).
+    """Debiased linear CKA of each layer with one-hot, or several, labels (after Grigg et al. 2021; our definition).
 
-    How it is estimated is our definition. Raises `UndefinedError` where no block has two classes.
+    Raises `UndefinedError` where no block has two classes.
     """
     from torch.nn.functional import one_hot
 
@@ -107,10 +107,10 @@ def cka_class(g: Grams) -> Scores:
 
 @metric("class_r2", accepts=Grams, bounds=(-inf, 1), higher_is_better=None, skip=single_label)
 def class_r2(g: Grams) -> Scores:
-    """Class separation R^2 of each layer: 1 - mean cosine distance within classes / between all images.
+    """Class separation R^2 by layer: 1 - mean cosine distance within classes / between all images (our definition).
 
-    After Kornblith et al. 2021 (2010.16402), with classes of equal weight. Our definition: over pairs of different
-    images of a block, of features centred in it. Raises `UndefinedError` where no class has two images in a block.
+    After Kornblith et al. 2021 (2010.16402), with classes of equal weight; over pairs of different images of a block,
+    of features centred in it. Raises `UndefinedError` where no class has two images in a block.
     """
     import torch
 

@@ -13,13 +13,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@metric("consistency", accepts=ViewPredictions, unit="%", bounds=(0, 100), skip=single_label)
+@metric("consistency", accepts=ViewPredictions, unit="%", bounds=(0, 100), higher_is_better=None, skip=single_label)
 def consistency(p: ViewPredictions) -> Tensor:
-    """Share of an image's views predicted as the image itself is, right or not, in percent, (N,) (our definition)."""
+    """Share of an image's views predicted as the image itself is, right or not, in percent, (N,) (our definition).
+
+    No merit by itself: 100 of a classifier that predicts one class for all.
+    """
     return _kept(p).mean(1)
 
 
-@metric("consistency_curve", accepts=ViewPredictions, unit="%", bounds=(0, 100), skip=single_label)
+@metric(
+    "consistency_curve", accepts=ViewPredictions, unit="%", bounds=(0, 100), higher_is_better=None, skip=single_label
+)
 def consistency_curve(p: ViewPredictions) -> dict[str, Tensor]:
     """`consistency` at each value of the transform's parameter, ``angle=90``; the mean over all comes first.
 

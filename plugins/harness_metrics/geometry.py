@@ -21,9 +21,9 @@ Summary = dict[str, "Tensor | Weighted"]
 
 @metric("nnk_neighbours", accepts=Manifold, bounds=(0, float("inf")), higher_is_better=None)
 def nnk_neighbours(m: Manifold) -> Summary:
-    """Number of a point's NNK neighbours (Cosentino et al. 2022, 2209.08622): the local dimension.
+    """Number of a point's NNK neighbours: the local dimension (our definition, after Cosentino et al. 2022).
 
-    A description, not a merit. Mean, standard deviation and quartiles over points: our definition.
+    See 2209.08622. A description, not a merit. Mean, standard deviation and quartiles over points.
     """
     return _summary(m.neighbours)
 

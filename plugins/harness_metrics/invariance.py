@@ -31,7 +31,7 @@ def invariance_mahalanobis(e: ViewEmbeddings) -> Tensor:
     """Mahalanobis distance of an image's features from those of its views, their mean, (N,): L of 2111.11398.
 
     The distance after the reference's whitening: two unrelated images are about sqrt(2 D) apart. That takes more
-    reference images than dimensions; with fewer, the task's floor sets the scale, which the cosine hardly depends on.
+    reference images than dimensions; with fewer, the task's floor sets the scale.
     Errors as `invariance_cosine`.
     """
     whiten = _whitening(e)

@@ -49,7 +49,12 @@ class BackboneEncoder(ModuleEncoder):
 
     def __init__(self, backbone: Backbone, preprocess: Preprocess) -> None:
         super().__init__(
-            backbone.module, preprocess, backbone.layers, backbone.aliases, backbone.maps, backbone.final_map,
+            backbone.module,
+            preprocess,
+            backbone.layers,
+            backbone.aliases,
+            backbone.maps,
+            backbone.final_map,
             backbone.channels_last,
         )
         self.backbone = backbone

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 @task("attribute", evidence=Attributions, primary="deletion_auc")
 @dataclass(frozen=True)
 class Attribute:
-    """Maps of the predicted class's score over the final convolutional or token map, and how well they stand a test.
+    """Maps of the predicted class's score over the final convolutional or token map, and tests of them: our definition.
 
-    Our definition of what the paper compares: Grad-CAM for the class that the probed or fine-tuned model predicts. With
-    the maps come deletion and insertion curves: the predicted class's probability while the image's pixels are replaced
-    by its mean colour, or come back into the blurred image, most important first, in sixteenths.
+    The paper's method could not be established. Here it is Grad-CAM for the class that the probed or fine-tuned model
+    predicts. With the maps come deletion and insertion curves: the predicted class's probability while the image's
+    pixels are replaced by its mean colour, or come back into the blurred image, most important first, in sixteenths.
 
     Attributes:
         head: ``linear``, the linear probe on the frozen encoder, or ``finetune``, the whole network trained as by the

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from harness import Needs, TaskData, task
 from harness.datasets import DatasetCard
-from harness.evidence import Evidence, Predictions, ViewPredictions
+from harness.evidence import ViewPredictions
 from harness.tasks import EMBEDDING, Augment, Fold
 from harness.views import CLEAN, seen
 from harness_tasks.finetune import Finetune
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from harness.transforms import Family
 
 
-@task("consistency", evidence=ViewPredictions, primary="consistency")  # raise the version with that of linear, finetune
+@task("consistency", evidence=ViewPredictions, primary="consistency", version=2)  # raise with linear's or finetune's
 @dataclass(frozen=True)
 class Consistency:
     """A classifier's scores for the test images and for views of each (our definition).
 
     The classifier is fitted to images as they are: the linear task's converged probe, or the fine-tuned network with
-    these parameters and otherwise the task's own. Either is chosen by top-1 accuracy on val.
+    these parameters and otherwise the task's own. Either is chosen on val by the dataset's metric, as by those tasks.
 
     Attributes:
         family: of transforms, ``rotation``, or with a number, ``rotation[16]``; see `harness.transforms`.
@@ -76,9 +76,10 @@ class Consistency:
         parameters = data.test.parameters(self.view)
         images, views = parameters.shape[:2]
         if self.head == "finetune":
-            scored = self._tuned.run(_with_test(data, replace(data.test, source=self._images(data, parameters))))
+            test = replace(data.test, source=self._images(data, parameters))
+            scored = self._tuned.run(replace(data, folds={**data.folds, "test": test}))
         else:
-            scored = Linear().run(_with_test(data, _stacked(data.test, self.view)))
+            scored = Linear().run(replace(data, folds={**data.folds, "test": _stacked(data.test, self.view)}))
         clean, moved = scored.scores.split([images, images * views])
         return ViewPredictions(moved.unflatten(0, (images, views)), clean, parameters, self.family).cpu()
 
@@ -88,16 +89,6 @@ class Consistency:
         assert data.encoder is not None
         own = data.encoder.preprocess
         return WithViews(data.test, FAMILIES[self.family], parameters, seen(own, self.view), own.size)
-
-
-def _with_test(data: TaskData, fold: Fold) -> TaskData:
-    """The data with another test fold, and a judge of classes: this task's primary metric is not of `Predictions`."""
-
-    def top1(found: Evidence) -> float:
-        assert isinstance(found, Predictions)
-        return float((found.scores.argmax(1).cpu() == data.val.targets.cpu()).double().mean())
-
-    return replace(data, folds={**data.folds, "test": fold}, judge=top1)
 
 
 def _stacked(fold: Fold, view: str) -> Fold:

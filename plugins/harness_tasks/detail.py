@@ -19,7 +19,7 @@ SIDE = 16
 BATCH = 256
 
 
-@task("detail", evidence=Decodings, primary="decoding_r2")
+@task("detail", evidence=Decodings, primary="decoding_r2", version=2)
 @dataclass(frozen=True)
 class Detail:
     """Our definition: how well the image itself can be read off its embedding by ridge regression.
@@ -29,8 +29,8 @@ class Detail:
     colour reads mean colours well, but these badly; ``histogram``, the shares of pixels in 8 bins of each channel (24);
     and ``thumbnail``, the image averaged to 16 x 16 RGB (768). All are of the uint8 pixels that the encoder sees, on a
     scale of 0 to 1. Each has one strength of 12, a decade apart in 1e-6 .. 1e5, with the least squared error on val
-    relative to the targets' variance in train (ties: the stronger), refitted on train + val. Embeddings are divided by
-    their root mean square distance from the mean, so that their scale means nothing.
+    (ties: the stronger), refitted on train + val. Embeddings are divided by their root mean square distance from the
+    mean, so that their scale means nothing.
 
     Attributes:
         view: of the images.
@@ -104,10 +104,8 @@ def _strengths(x: list[Tensor], y: list[dict[str, Tensor]]) -> dict[str, Tensor]
 
     decays = WEIGHT_DECAYS[::4].flip(0)
     train, val = (torch.cat(list(targets.values()), 1).double() for targets in y[:2])
-    path, variance = fit_ridge_path(x[0], train, decays), train.var(0, correction=0)
-    varies = variance > 0
+    path = fit_ridge_path(x[0], train, decays)
     errors = torch.stack([(path.predict(x[1], g) - val).square().mean(0) for g in range(len(decays))])
-    errors = torch.where(varies, errors / variance.where(varies, 1), 0)
     widths = [targets.shape[1] for targets in y[0].values()]
     means = [part.mean(1) for part in torch.split(errors, widths, 1)]
     return {name: decays[int(mean.argmin())][None] for name, mean in zip(y[0], means, strict=True)}

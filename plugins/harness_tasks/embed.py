@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness import Needs, TaskData, task
+from harness.errors import HarnessError
 from harness.evidence import Embeddings
 from harness.tasks import EMBEDDING, tap
+from harness.views import is_family
 
 
 @task("embed", evidence=Embeddings, primary="rankme")
@@ -29,7 +31,12 @@ class Embed:
     sample: int | None = None
 
     def __post_init__(self) -> None:
+        """Raises `HarnessError` for a view that is several."""
         object.__setattr__(self, "layers", layer_names(self.layers))
+        if is_family(self.view):
+            raise HarnessError(
+                f"embed takes one view of an image, {self.view} is several: views[{self.view}] keeps them"
+            )
 
     @property
     def needs(self) -> Needs:

@@ -13,10 +13,14 @@ from harness_tasks.embed import layer_names
 @task("grams", evidence=Grams, primary="cka_class")
 @dataclass(frozen=True)
 class GramsTask:
-    """Inner products of activations, flattened and centred, within blocks of images in order, for every layer.
+    """Inner products of activations, flattened and centred, within blocks of random images, for every layer.
 
-    N x layers x block float32 numbers are kept; a block as large as the sample holds the products of all pairs. Of a
-    family's views, ``view=simclr[2]``, each layer has one entry a view: ``layer4#0``, ``layer4#1``.
+    Flattening and blocks are our definition of what Grigg et al. 2021 (2110.00528) compare.
+
+    N x layers x block float32 numbers are kept, and the flattened activations of one block a layer and view are held in
+    the pass: of all of a ResNet-50's blocks and branches at 224 pixels, 64 images are 3 GB. A block as large as the
+    sample holds the products of all pairs. Of a family's views, ``view=simclr[2]``, each layer has one entry a view:
+    ``layer4#0``, ``layer4#1``.
 
     Attributes:
         layers: names or patterns; the embedding comes last in any case.

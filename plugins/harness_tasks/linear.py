@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from harness import Needs, TaskData, task
 from harness.datasets import DatasetCard
 from harness.evidence import Predictions
-
-if TYPE_CHECKING:
-    from harness_tasks.probes import Fit
 
 
 @task("linear", evidence=Predictions, version=2)
@@ -47,16 +44,8 @@ class Linear:
         return "continuous targets have no classes: use ridge" if card.kind == "continuous" else None
 
     def run(self, data: TaskData) -> Predictions:
-        import torch
+        from harness_tasks.probes import PROBES, chosen, val_temperature
 
-        from harness_tasks.probes import PROBES, val_temperature
-
-        def scored(fit: Fit, embeddings: torch.Tensor, temperature: float | None = None) -> Predictions:
-            return Predictions(fit.logits(embeddings), multilabel=data.multilabel, temperature=temperature)
-
-        probe = PROBES[self.mode](self, None if data.multilabel else data.num_classes)
-        fits = probe.sweep(data.train.embeddings, data.train.targets)
-        best = max(fits, key=lambda fit: data.judge(scored(fit, data.val.embeddings)))
-        x = torch.cat([data.train.embeddings, data.val.embeddings])
-        y = torch.cat([data.train.targets, data.val.targets])
-        return scored(probe.refit(x, y, best), data.test.embeddings, val_temperature(best, data))
+        best, refitted = chosen(PROBES[self.mode](self, None if data.multilabel else data.num_classes), data)
+        scores = refitted.logits(data.test.embeddings)
+        return Predictions(scores, multilabel=data.multilabel, temperature=val_temperature(best, data))

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from harness import TaskData
 from harness.errors import HarnessError
+from harness.evidence import Predictions
 from harness.numerics.calibration import temperature
 from harness.numerics.logistic import WEIGHT_DECAYS, LogisticPath, fit_path, fit_path_multilabel
 
@@ -69,6 +70,18 @@ class Probe(Protocol):
     def refit(self, x: Tensor, y: Tensor, chosen: Fit) -> Fit:
         """A fit to more images at the strength of one of the sweep."""
         ...
+
+
+def chosen(probe: Probe, data: TaskData) -> tuple[Fit, Fit]:
+    """The fit with the best primary metric on val, the first of equally good ones, and its refit on train + val."""
+
+    def score(fit: Fit) -> float:
+        return data.judge(Predictions(fit.logits(data.val.embeddings), multilabel=data.multilabel))
+
+    best = max(probe.sweep(data.train.embeddings, data.train.targets), key=score)
+    x = torch.cat([data.train.embeddings, data.val.embeddings])
+    y = torch.cat([data.train.targets, data.val.targets])
+    return best, probe.refit(x, y, best)
 
 
 class Converged:

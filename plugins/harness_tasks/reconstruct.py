@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from harness import Needs, TaskData, task
 from harness.datasets import DatasetCard
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UndefinedError
 from harness.evidence import Reconstructions
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from harness.encoder import Encoder
 
 
 @task("reconstruct", evidence=Reconstructions, primary="colour_mse")
@@ -62,6 +64,7 @@ class Reconstruct:
         return None
 
     def run(self, data: TaskData) -> Reconstructions:
+        """Raises `UndefinedError` for an encoder without a spatial map where no layer is named."""
         import torch
 
         from harness_tasks.inversion.prior import invert
@@ -69,7 +72,7 @@ class Reconstruct:
         if data.encoder is None:
             raise HarnessError("reconstruct: needs the encoder")
         encoder = data.encoder.requires_grad_(False)
-        layer = self.layer or encoder.final_map
+        layer = self.layer or _final_map(encoder)
         images = torch.cat(list(data.test.pixels(self.sample)))
         total = self.iterations * len(images)
         rebuilt: list[Tensor] = []
@@ -83,6 +86,13 @@ class Reconstruct:
             rebuilt.append(done.cpu())
         data.progress(total, total)
         return Reconstructions(images.cpu(), torch.stack(rebuilt))
+
+
+def _final_map(encoder: Encoder) -> str:
+    try:
+        return encoder.final_map
+    except HarnessError as error:
+        raise UndefinedError(f"no inversion: {error}") from None
 
 
 class Counter:

@@ -97,20 +97,20 @@ def whitener(features: Tensor, floor: float) -> tuple[Tensor, Tensor]:
     """
     import torch
 
-    if len(features) < 2:
+    from harness.numerics.eigenbasis import second_moments
+
+    n, width = features.shape
+    if n < 2:
         raise HarnessError("views: two train images are the least that have a covariance")
-    x = features.double()
-    mean = x.mean(0)
-    variance, axes = torch.linalg.eigh(torch.cov(x.T).reshape(x.shape[1], x.shape[1]))
+    mean = features.mean(0, dtype=torch.float64)
+    variance, axes = torch.linalg.eigh(second_moments(features, mean) * (n / (n - 1)))
     variance = variance.clamp_min(0)
-    rounding = len(variance) * torch.finfo(x.dtype).eps * float(variance[-1])
-    constant = torch.finfo(x.dtype).eps * float(mean.abs().max())
+    rounding = width * torch.finfo(variance.dtype).eps * float(variance[-1])
+    constant = torch.finfo(variance.dtype).eps * float(mean.abs().max())
     if math.sqrt(float(variance[-1])) <= constant:
         return mean.float(), torch.zeros_like(axes).float()
     if floor == 0 and float(variance[0]) <= rounding:
-        raise HarnessError(
-            f"views: the covariance of {len(x)} train images in {x.shape[1]} dimensions is singular; give a floor"
-        )
+        raise HarnessError(f"views: the covariance of {n} train images in {width} dimensions is singular; give a floor")
     variance = variance.clamp_min(floor * float(variance.mean()))
     inverse = (axes / variance) @ axes.T
     return mean.float(), torch.linalg.cholesky((inverse + inverse.T) / 2).float()

@@ -135,6 +135,11 @@ def test_an_unknown_layer_gets_the_nearest() -> None:
         ModuleEncoder(net(), PLAIN)(pixels(), ("blok",))
 
 
+def test_a_layer_like_none_gets_the_list() -> None:
+    with pytest.raises(HarnessError, match=r"Net has no layer 'zzz' \(has: conv, .*embedding\)"):
+        ModuleEncoder(net(), PLAIN)(pixels(), ("zzz",))
+
+
 def test_a_layer_that_the_forward_pass_does_not_use() -> None:
     with pytest.raises(HarnessError, match="layer 'unused' of Net gave no tensor in the forward pass"):
         ModuleEncoder(net(), PLAIN)(pixels(), ("unused",))

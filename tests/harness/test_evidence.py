@@ -42,6 +42,16 @@ def test_variants_survive_their_file_in_order(tmp_path: Path) -> None:
     assert torch.equal(found["k=20"].targets, variants["k=20"].targets)
 
 
+def test_a_subclass_without_a_name_of_its_own_does_not_take_its_bases(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Scores(Predictions):
+        """Nameless."""
+
+    save({"": predictions()}, tmp_path / "e")
+    assert type(load(tmp_path / "e")[""]) is Predictions
+    del Scores
+
+
 def test_views_of_one_tensor_are_stored_apart(tmp_path: Path) -> None:
     scores = torch.randn(6, 4)
     save({"a": Predictions(scores[::2]), "b": Predictions(scores.T[:3])}, tmp_path / "e")

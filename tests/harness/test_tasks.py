@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 
 from harness.errors import HarnessError
 from harness.evidence import Predictions
-from harness.tasks import EMBEDDING, Fold, Needs, TargetsWithheldError, Task, TaskData, parameters, task
+from harness.tasks import EMBEDDING, Feature, Fold, Needs, TargetsWithheldError, Task, TaskData, parameters, task
 from harness.testing.worlds import MemoryImages
 from harness.views import CLEAN
 
@@ -100,6 +101,24 @@ def test_features_are_every_layer_of_every_view() -> None:
     needs = Needs(layers=("a", "b"), views=("clean", "whole"))
     assert needs.features == (("a", "clean"), ("b", "clean"), ("a", "whole"), ("b", "whole"))
     assert Needs(encoder=True).features == ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"views": ("rotation",)}, "rotation is made of the test fold alone, and the train fold is needed"),
+        ({"views": ("blur[4]", "hue")}, "made of the test fold alone"),
+        ({"views": ("simclr[2]", "clean"), "encoder": True, "folds": ("test",)}, "pixels are of one view of an image"),
+    ],
+)
+def test_what_a_family_of_views_cannot_give(asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(HarnessError, match=re.escape(message)):
+        Needs(**asked)
+
+
+def test_what_a_family_of_views_can_give() -> None:
+    assert Needs(views=("clean", "rotation")).of_fold("train") == (Feature("embedding", "clean"),)
+    assert len(Needs(("test",), views=("rotation",)).of_fold("test")) == 1
 
 
 def test_task_data() -> None:

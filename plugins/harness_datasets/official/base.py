@@ -191,6 +191,10 @@ class Official(Dataset):
         What it raises, and any listed image that is not there, becomes a `HarnessError` naming dataset and file.
         """
 
+    def fields(self, names: Sequence[str]) -> Mapping[str, Sequence[Any]]:
+        """Further annotations of the images of these paths, where they are here: ``object_masks``."""
+        return {}
+
     def split(self, name: str) -> Split:
         """See `Dataset`. Raises `HarnessError` for what is missing, damaged, or of other classes."""
         where = f"dataset {self.facts.name}, split {name}"
@@ -211,7 +215,7 @@ class Official(Dataset):
             return Split(images, targets, ids or [f"{name}/{i}" for i in range(len(images))])
         if absent := images.absent():
             raise self.missing(absent)
-        return Split(images, targets, ids or images.names)
+        return Split(images, targets, ids or images.names, self.fields(images.names))
 
     def _check_classes(self, where: str, targets: NDArray[np.int64]) -> None:
         found = int(targets.shape[-1]) if targets.ndim == 2 else len(np.unique(targets))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from harness_datasets.official.base import Content, Official, Paths, facts
+from harness_datasets.official.objects import Boxes, Trimaps
 
 VOC = "VOCdevkit/VOC2007"
 
@@ -24,6 +27,11 @@ class Pets(Official):
         rows = [line.split() for line in self.paths("train")[0].read_text().splitlines() if line.strip()]
         names = {int(row[1]): row[0].rpartition("_")[0] for row in rows}
         return [names[label] for label in sorted(names)]
+
+    def fields(self, names: Sequence[str]) -> Mapping[str, Sequence[Any]]:
+        trimaps = self.root / "oxford-iiit-pet/annotations/trimaps"
+        found = Trimaps([trimaps / f"{Path(name).stem}.png" for name in names])
+        return {"object_masks": found} if trimaps.is_dir() else {}
 
 
 class Sun397(Official):
@@ -58,6 +66,11 @@ class Voc2007(Official):
         if words[::2] != names:
             raise ValueError(f"{path} lists other images")
         return [int(word == "1") for word in words[1::2]]
+
+    def fields(self, names: Sequence[str]) -> Mapping[str, Sequence[Any]]:
+        annotations = self.root / VOC / "Annotations"
+        found = Boxes([annotations / f"{Path(name).stem}.xml" for name in names])
+        return {"object_masks": found} if annotations.is_dir() else {}
 
 
 class Gtsrb(Official):

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from harness.encoder import EMBEDDING, Encoder
-from harness.evidence import Predictions
 from harness.tasks import TaskData
 from harness_tasks.finetuning.tuning import Tuning
 from harness_tasks.linear import Linear
-from harness_tasks.probes import Converged, Fit
+from harness_tasks.probes import Converged, chosen
 
 if TYPE_CHECKING:
     from harness_tasks.finetune import Finetune
@@ -52,17 +51,9 @@ class Classifier:
 
 def probed(data: TaskData) -> Classifier:
     """The linear probe: the strength with the best primary metric on val, refitted on train + val (`Linear`)."""
-    probe = Converged(Linear(), None if data.multilabel else data.num_classes)
-
-    def score(fit: Fit) -> float:
-        return data.judge(Predictions(fit.logits(data.val.embeddings), multilabel=data.multilabel))
-
-    with torch.autocast(torch.device(data.device).type, enabled=False):
-        best = max(probe.sweep(data.train.embeddings, data.train.targets), key=score)
-        x = torch.cat([data.train.embeddings, data.val.embeddings])
-        y = torch.cat([data.train.targets, data.val.targets])
-        fit = probe.refit(x, y, best)
     assert data.encoder is not None
+    with torch.autocast(torch.device(data.device).type, enabled=False):
+        _, fit = chosen(Converged(Linear(), None if data.multilabel else data.num_classes), data)
     return Classifier(data.encoder, fit.weight.float(), fit.bias.float(), data.multilabel)
 
 

@@ -16,7 +16,7 @@ def make() -> Make:
 
     def record(
         model: str, task: str, value: float | None = None, *, metric: str = "top1", half: float = 1.0, unit: str = "%",
-        better: str = "higher", version: int = 1, variants: dict[str, float] | None = None, **fields: Any,
+        better: str | None = "higher", version: int = 1, variants: dict[str, float] | None = None, **fields: Any,
     ) -> Record:  # fmt: skip
         values = variants or ({} if value is None else {"": value})
         scores = tuple(
@@ -34,7 +34,7 @@ def make() -> Make:
             "version": version,
             "unit": unit,
             "bounds": [0, 100],
-            "higher_is_better": better == "higher",
+            "higher_is_better": None if better is None else better == "higher",
         }
         given = {"status": "done" if scores else "failed", "key": f"{model}{task}{metric}", "primary": metric == "top1"}
         return Record(model=model, task=task, metric=described, scores=scores, **(given | {"finished": 1e9} | fields))

@@ -237,13 +237,45 @@ def test_pairs_stay_out(make: Make) -> None:
 
 
 def test_skips_are_told_and_make_no_column(make: Make) -> None:
-    records = [make("a", "linear@digits", 90.0), make("a", "map@digits", status="skipped", reason="has no boxes")]
+    skip = make("a", "map@digits", status="skipped", key="", reason="has no boxes")
+    records = [make("a", "linear@digits", 90.0), skip]
     board = build(records)
     assert [c.name for c in board.columns] == [LINEAR]
     assert "map@digits top1 skipped: has no boxes" in notes(board)
     mixed = build([*records, make("b", "linear@digits", 80.0), make("b", "map@digits", 50.0)])
     assert mixed.entry("a", "map@digits top1").status == "skipped"
     assert mixed.rows[-1].model == "a"
+
+
+def test_what_no_model_has_a_value_for_is_told_with_its_reason(make: Make) -> None:
+    def undefined(model: str, metric: str, reason: str) -> Record:
+        return make(model, "nnk@digits", metric=metric, status="skipped", key="k", reason=reason)
+
+    records = [undefined(m, f"m{i}", "two points") for m in "ab" for i in range(5)] + [undefined("a", "z", "no map")]
+    board = build([make("a", "linear@digits", 90.0), *records])
+    assert "nnk@digits m0, m1, m2, … undefined: two points" in board.footnotes
+    assert "nnk@digits z undefined: no map" in board.footnotes
+    assert "do not apply" not in notes(board)
+    apart = [make("a", "map@digits", metric=f"m{i}", status="skipped", key="", reason="no boxes") for i in range(3)]
+    assert "3 pairs of a task and a metric do not apply" in notes(build([*records, *apart]))
+
+
+def test_a_note_that_columns_share_is_one_line(make: Make) -> None:
+    limited = [make("a", f"knn@{d}", 90.0, limit=50) for d in ("digits", "scenes", "x", "y")]
+    said = "made with --limit 50: at most that many images of each split"
+    assert f"all columns: {said}" in build(limited).footnotes
+    board = build([*limited, make("a", "linear@digits", 90.0)])
+    assert f"4 columns (knn@digits top1, knn@scenes top1, knn@x top1, …): {said}" in board.footnotes
+    assert f"knn@digits top1: {said}" in build(limited[:1]).footnotes
+
+
+def test_descriptions_alone_rank_nobody_and_the_board_says_so(make: Make) -> None:
+    records = [make(m, "embed@digits", 9.0, metric="rankme", better=None) for m in "ab"]
+    said = "Nobody is ranked: these metrics describe, and none of their values is better than another."
+    assert said in build(records).footnotes
+    assert "a score is missing" not in notes(build(records))
+    assert said not in build([*records, make("a", "linear@digits", 90.0)]).footnotes
+    assert "a score is missing: b" in notes(build([*records, make("a", "linear@digits", 90.0)]))
 
 
 def test_columns_are_grouped_by_dataset(make: Make) -> None:

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli import app
+from harness.cli.analyze import cuts
 from harness.records import Record, RecordStore, ScoreData
 
 PLUGIN = '''
@@ -121,6 +122,37 @@ def test_a_plain_table_of_four_digits_unless_asked_otherwise(plugin: str, runs: 
     printed = invoke("--plugin", plugin, "analyze", "thirds", runs[0]).split()
     assert [word for word in printed if not word.startswith("─")] == ["part", "0.3333", "0.3333", "to", "1.0"]
     assert "no rows" in invoke("--plugin", plugin, "analyze", "plain", runs[0])
+
+
+def test_a_table_of_the_first_rows_without_columns_that_hold_nothing(
+    plugin: str, runs: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.cli.analyze.MOST", 1)
+    printed = invoke("--plugin", plugin, "analyze", "scores", runs[0])
+    assert "mine" in printed
+    assert "shared" not in printed
+    assert "nothing" not in printed
+    assert printed.splitlines()[-1] == "1 of 2 rows are not shown: --format csv prints them all"
+
+
+def test_wide_tables_are_cut_and_each_part_begins_with_the_first_column() -> None:
+    names = ["of", "a" * 9, "b" * 9, "long", "c"]
+    row = dict(zip(names, ("me", "1", "2", "x" * 99, ""), strict=True))
+    assert cuts(names, [row], 100) == [names]
+    assert cuts(names, [row], 30) == [["of", "a" * 9, "b" * 9], ["of", "long", "c"]]
+    assert cuts(names, [row], 1) == [["of", name] for name in names[1:]]
+    assert cuts(["of"], [row], 1) == [["of"]]
+
+
+def test_evidence_that_is_not_here_is_told(plugin: str, runs: tuple[str, str], tmp_path: Path) -> None:
+    asking = PLUGIN.replace("return []", 'return [] if board.evidence("mine", "knn@digits") is None else [{"a": 1}]')
+    (tmp_path / "asking.py").write_text(asking)
+    result = CliRunner().invoke(app, ["--plugin", str(tmp_path / "asking.py"), "analyze", "plain", runs[0]])
+    assert "plain finds nothing on this board: Nothing." in result.stderr
+    assert "'harness show plain' says what it takes" in result.stderr
+    assert "no stored evidence of mine × knn@digits: name the store with --arrays" in result.stderr
+    unasked = CliRunner().invoke(app, ["--plugin", plugin, "analyze", "plain", runs[0]])
+    assert "no stored evidence" not in unasked.stderr
 
 
 def test_figures_go_to_a_folder(plugin: str, runs: tuple[str, str], tmp_path: Path) -> None:

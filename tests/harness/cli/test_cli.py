@@ -128,6 +128,9 @@ def test_show_prints_cards() -> None:
 def test_list_plugins_models_data() -> None:
     for kind in ("models", "datasets", "tasks", "metrics", "suites", "all"):
         assert invoke("list", kind).strip()
+    families = {line.split()[0]: line for line in invoke("list", "views").splitlines() if line.strip()}
+    assert families["posterize"].split() == ["posterize", "7,", "no", "more", "bits"]
+    assert "angle" in families["rotation"]
     assert "harness_tasks" not in invoke("plugins")
     assert "ssl-harness" in invoke("plugins")
     assert "tiny-random" in invoke("models", "list")

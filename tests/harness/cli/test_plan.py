@@ -46,6 +46,12 @@ def test_metrics_that_apply_elsewhere_are_not_listed_for_their_type(planned: Pla
     assert list(skipped(replace(planned, skips=skips))) == [("cka", "knn@digits", "accepts Grams")]
 
 
+def test_of_all_metrics_those_for_other_evidence_are_counted_but_not_listed(planned: Plan) -> None:
+    skips = (Skip("knn@digits", "map", "why"), Skip("knn@digits", "cka", "accepts Grams", True))
+    everything = replace(planned, suite=planned.suite.model_copy(update={"metrics": ("all",)}), skips=skips)
+    assert list(skipped(everything)) == [("map", "knn@digits", "why")]
+
+
 def test_the_total_comes_last(planned: Plan, capsys: pytest.CaptureFixture[str]) -> None:
     show_plan(replace(planned, skips=(Skip("knn@digits", "map", "why"), Skip("knn@digits", "r2", "why"))))
     assert capsys.readouterr().out.splitlines()[-1] == "3 cells to run, 2 pairs of a task and a metric skipped"

@@ -52,3 +52,14 @@ def test_a_failure_is_printed_literally(tmp_path: Path) -> None:
     reporter.cell_failed(record)
     reporter.pass_progress(PassProgress("m", "d@1", "train", 5, 10, 1.0))
     assert "failed py:m:f × t[k=1]@d: bad [bold]thing[/] in /a/[b]" in text.getvalue()
+
+
+def test_a_pass_over_views_is_told_apart() -> None:
+    text = io.StringIO()
+    reporter = ProgressReporter(Console(file=text, width=200))
+    reporter.pass_progress(PassProgress("m", "d@1", "test", 80, 80, 10.0, "rotation[8]"))
+    reporter.pass_progress(PassProgress("m", "d@1", "test", 10, 10, 10.0))
+    assert text.getvalue().splitlines() == [
+        "  pass m · d/test rotation[8]: 80 images, 10 img/s",
+        "  pass m · d/test: 10 images, 10 img/s",
+    ]

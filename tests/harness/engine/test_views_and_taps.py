@@ -12,9 +12,9 @@ import torch
 from engine_world import CIFAR, ME, Colours, go, make_host, records, small_net, suite
 from torch import Tensor
 
-from harness import pixels
+from harness import evidence_files, pixels
 from harness.api import leaderboard, plan
-from harness.datasets import Split
+from harness.datasets import Split, subset
 from harness.encoder import ModuleEncoder
 from harness.errors import UndefinedError
 from harness.evidence import Attributions, Embeddings
@@ -176,6 +176,10 @@ def test_pairs_are_on_the_board(tmp_path: Path) -> None:
         ("net0", "net1", "distance", "embedding"), ("net0", "net1", "distance", "0"),
     ]  # fmt: skip
     assert all(p.low is not None and p.low <= p.value for p in pairs)
+    go(tmp_path / "alone", host_with(), models=("net0", "net1"), tasks=("embedded@colours",), metrics=("distance",))
+    board = leaderboard(tmp_path / "alone")
+    kept = [board.evidence(model, "embedded@colours") for model in ("net0", "net1")]
+    assert [list(variants or ()) for variants in kept] == [["embedding", "0"]] * 2
     assert {r.facts.get("evidence", "") for r in records(tmp_path) if r.partner is None} != {""}
 
 
@@ -200,6 +204,35 @@ def test_a_pattern_that_matches_nothing_fails_its_task_alone(tmp_path: Path, lay
         assert "no layer matches 'embeding*'" in wrong[0].reason
 
 
+class Unreadable(Colours):
+    """Colours, without the first images of a sample of the test fold."""
+
+    def split(self, name: str) -> Split:
+        found = super().split(name)
+        if name == "test":
+            for row in subset(60, 3):
+                found.images[row] = b"not an image"
+        return found
+
+
+def test_a_sample_of_which_nothing_can_be_read_fails_its_task_alone(tmp_path: Path) -> None:
+    @task("few", evidence=Embeddings, primary="length")
+    class Few:
+        """Three images, in blocks too."""
+
+        needs = Needs(folds=("test",), layers=("embedding//flat", tap("0", "gram", 8)), sample=3)
+
+        def run(self, data: TaskData) -> Embeddings:
+            return Embeddings(data.test.embeddings)
+
+    host = host_with(colours=Unreadable(revision="unreadable"))
+    host["task"].add(Entry("few", Few, ME))
+    changes = {"models": ("net0",), "tasks": ("few@colours", "plain@colours"), "metrics": ("length",)}
+    summary = go(tmp_path, host, **changes, bad_images="exclude")
+    assert [f["reason"] for f in summary.failures] == ["few@colours: none of the test images that it takes can be read"]
+    assert (summary.done, len(summary.excluded_images)) == (1, 3)
+
+
 def test_pairs_of_undefined_evidence_are_skipped(tmp_path: Path) -> None:
     @task("sometimes", evidence=Embeddings, primary="length")
     class Sometimes:
@@ -221,3 +254,21 @@ def test_pairs_of_undefined_evidence_are_skipped(tmp_path: Path) -> None:
     summary = go(tmp_path, host, **changes)
     assert (summary.done, summary.failed) == (1, 0)
     assert "sometimes@colours of net1 has no evidence to compare: on purpose" in summary.undefined[-1]["reason"]
+
+
+def test_evidence_of_pairs_is_read_once_for_all_their_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @metric("other", accepts=Embeddings, pair=True, higher_is_better=None)
+    def other(first: Embeddings, second: Embeddings) -> Tensor:
+        """Distances again."""
+        return (first.features - second.features).norm(dim=1)
+
+    host, read = host_with(), list[Path]()
+    host["metric"].add(Entry("other", other, ME))
+    changes = {"models": ("net0", "net1"), "tasks": ("plain@colours",), "metrics": ("length",)}
+    go(tmp_path, host, **changes)
+    load = evidence_files.load
+    monkeypatch.setattr(evidence_files, "load", lambda path, kind: read.append(path) or load(path, kind))
+    assert go(tmp_path, host, **changes | {"metrics": ("distance", "other")}).done == 2
+    once = len(read)
+    assert go(tmp_path / "again", host, {"arrays": tmp_path / "arrays"}, **changes | {"metrics": ("distance",)}).done
+    assert len(read) - once == once

@@ -12,7 +12,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from harness.datasets import DatasetCard
 from harness.evidence import Embeddings, Evidence, Predictions
-from harness.metrics import Metric, metric
+from harness.metrics import Metric, Weighted, metric
 from harness.testing import Finding, check_metric, samples
 
 
@@ -51,6 +51,19 @@ def test_a_fraction_declared_as_percent() -> None:
     message = the_fault(fraction, "perfect evidence reaches the best bound")
     assert "scores 1, not the best bound 100%" in message
     assert "is it a fraction?" in message
+
+
+def test_every_one_of_several_scores_is_checked() -> None:
+    def beside(second: Any) -> Metric:
+        return declare(lambda p: {"right": right(p), "second": second(p)})
+
+    sound = beside(lambda p: Weighted(lambda w: w @ right(p).double() / w.sum(1)))
+    assert {f.status for f in check_metric(sound)} == {"passed"}
+    bare = the_fault(beside(lambda p: float(right(p).mean())), "one number, or one an image")
+    assert bare == "metric planted: several scores must each be (N,), Weighted or an Interval"
+    assert the_fault(beside(lambda p: right(p) / 0), "one number, or one an image").endswith("quality 1 (second)")
+    assert the_fault(beside(lambda p: right(p)[:3]), "one number, or one an image").endswith("or (N,) (second)")
+    assert the_fault(beside(lambda p: 7 * right(p)), "within its bounds").endswith("bounds (0, 100) (second)")
 
 
 def test_a_percentage_declared_as_fraction() -> None:

@@ -121,6 +121,7 @@ def test_areas_are_under_the_curves() -> None:
     assert of_images(insertion_auc, both).tolist() == pytest.approx([25.0, 25.0])
     assert not deletion_auc.higher_is_better
     assert insertion_auc.higher_is_better
+    assert [metric.higher_is_better for metric in PAIRS] == [None, None]  # that two models agree is no merit
     for metric in (deletion_auc, insertion_auc):
         with pytest.raises(UndefinedError, match="explain no class"):
             metric(evidence(cell()))

@@ -47,3 +47,11 @@ def test_it_needs_one_label_an_image() -> None:
     for metric in (m.consistency, m.consistency_curve, m.view_top1):
         assert metric.skip(card) == "needs one label an image, d is multi-label"
     assert score(m.consistency, predictions(), resamples=50).value == pytest.approx(175 / 3)
+
+
+def test_consistency_ranks_nobody_but_accuracy_does() -> None:
+    alike = predictions()
+    one_class = replace(alike, scores=torch.zeros(3, 4, 3), clean=torch.zeros(3, 3))
+    assert m.consistency(one_class).tolist() == [100, 100, 100]
+    assert (m.consistency.higher_is_better, m.consistency_curve.higher_is_better) == (None, None)
+    assert m.view_top1.higher_is_better

@@ -18,11 +18,21 @@ def decodings() -> Decodings:
     return Decodings(truth + 0.2 * torch.randn(80, 5, generator=random), truth)
 
 
-def test_it_is_that_of_scikit_learn_with_an_interval() -> None:
+def test_it_is_that_of_scikit_learn_over_all_targets_with_an_interval() -> None:
     d = decodings()
     found = score(decoding_r2, d)
-    assert found.value == pytest.approx(r2_score(d.truth.double(), d.values.double()), rel=1e-9)
+    wanted = r2_score(d.truth.double(), d.values.double(), multioutput="variance_weighted")
+    assert found.value == pytest.approx(wanted, rel=1e-9)
     assert found.low < found.value < found.high
+
+
+def test_a_target_that_varies_in_one_image_only_does_not_decide_it() -> None:
+    d = decodings()
+    corner = torch.zeros(80, 1)
+    corner[0] = 1e-3
+    with_corner = Decodings(torch.cat([d.values, corner.flip(0)], 1), torch.cat([d.truth, corner], 1))
+    whole, found = score(decoding_r2, d), score(decoding_r2, with_corner)
+    assert [found.value, found.low, found.high] == pytest.approx([whole.value, whole.low, whole.high], abs=1e-4)
 
 
 def test_it_is_undefined_for_images_that_are_all_the_same() -> None:

@@ -128,6 +128,23 @@ def test_cam_is_refused_where_the_embedding_is_not_the_maps_mean() -> None:
         cam(classifier(encoder), pixels(encoder), torch.tensor([0, 1, 2]))
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-6])
+def test_cam_of_a_maximum_is_refused_whatever_the_scale_of_features(scale: float) -> None:
+    class Peak(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Conv2d(3, 8, 3, 2, 1)
+            for parameter in self.body.parameters():
+                parameter.data *= scale
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.body(x).amax((2, 3))
+
+    encoder = ModuleEncoder(Peak(), Preprocess(size=16, crop=1.0)).eval()
+    with pytest.raises(UndefinedError, match="use gradcam"):
+        cam(classifier(encoder), pixels(encoder), torch.tensor([0, 1, 2]))
+
+
 def test_a_map_that_the_gradient_does_not_reach() -> None:
     class Detached(nn.Module):
         def __init__(self) -> None:

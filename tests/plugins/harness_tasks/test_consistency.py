@@ -27,29 +27,36 @@ from harness_tasks.linear import Linear
 VIEW = "noise[3]"
 
 
-def judged(given: TaskData) -> TaskData:
-    """With the judge that the linear task gets on a dataset whose primary metric is top-1."""
+def judged(given: TaskData, sign: int = 1) -> TaskData:
+    """With a judge by top-1, or by its opposite."""
 
     def judge(evidence: Predictions) -> float:
-        return value(top1, evidence.join(targets=targets("val")))
+        return sign * value(top1, evidence.join(targets=targets("val")))
 
     return replace(given, judge=judge)
 
 
 @pytest.mark.parametrize("name", ["cnn", "vit"])
 def test_the_probe_is_that_of_the_linear_task(name: str) -> None:
-    given = data(encoder(name), VIEW)
+    given = judged(data(encoder(name), VIEW))
     found = Consistency(VIEW).run(given)
     assert found.scores.shape == (24, 3, 3)
     assert found.parameters.equal(given.test.parameters(VIEW))
     assert found.family == "noise"
-    torch.testing.assert_close(found.clean, Linear().run(judged(given)).scores)
+    torch.testing.assert_close(found.clean, Linear().run(given).scores)
     for view in range(3):
         moved = Fold("test", {("embedding", "clean"): given.test.layer("embedding", VIEW)[:, view].contiguous()}, None)
-        wanted = Linear().run(judged(replace(given, folds={**given.folds, "test": moved}))).scores
+        wanted = Linear().run(replace(given, folds={**given.folds, "test": moved})).scores
         torch.testing.assert_close(found.scores[:, view], wanted)
     assert value(top1, Predictions(found.clean, targets("test"))) > 60
     assert value(consistency, found) <= 100
+
+
+def test_the_probe_is_chosen_by_the_datasets_own_metric() -> None:
+    right, wrong = (judged(data(encoder("cnn"), VIEW), sign) for sign in (1, -1))
+    found = Consistency(VIEW).run(wrong)
+    torch.testing.assert_close(found.clean, Linear().run(wrong).scores)
+    assert not torch.allclose(found.clean, Linear().run(right).scores)
 
 
 TUNED: dict[str, Any] = {"steps": 6, "batch": 16, "lrs": 0.05, "wds": 0.0}

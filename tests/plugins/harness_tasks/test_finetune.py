@@ -134,12 +134,12 @@ def test_the_last_run_draws_from_train_and_val_and_never_from_test() -> None:
 def test_it_learns(augment: str) -> None:
     data = world(dropout=0.0)
     found = Finetune(**ONE | {"steps": 80, "augment": augment}).run(data)
-    assert value(top1, found.join(truth("test"))) > 90
+    assert value(top1, found.join(targets=truth("test"))) > 90
 
 
 def test_it_learns_labels_independently() -> None:
     found = Finetune(**ONE | {"steps": 80, "lrs": 0.1}).run(world(multilabel=True))
-    assert value(mean_average_precision, found.join(truth("test", True))) > 90
+    assert value(mean_average_precision, found.join(targets=truth("test", True))) > 90
 
 
 def test_batch_statistics_move_in_training_and_stand_still_in_the_test() -> None:

@@ -71,8 +71,8 @@ METRICS = ("cka", "cka_biased", "cka_rbf", "cka_layers", "cka_class", "class_r2"
 
 def test_a_cnn_a_vit_and_a_network_of_the_tiny_zoo(tmp_path: Path) -> None:
     models = ("timm:resnet18?pretrained=0", "timm:vit_tiny_patch16_224?pretrained=0", "tiny-random")
-    tasks = ("grams[block=4]@colours", "grams[block=4,view=simclr[2],layers=embedding]@colours")
-    assert not go(tmp_path, host(), models=models, tasks=tasks, metrics=METRICS, limit=8).failures
+    tasks = ("grams[block=8]@colours", "grams[block=8,view=simclr[2],layers=embedding]@colours")
+    assert not go(tmp_path, host(), models=models, tasks=tasks, metrics=METRICS, limit=16).failures
     found = {
         (*sorted(filter(None, (r.model, r.partner))), r.task, r.metric["name"]): r.scores for r in records(tmp_path)
     }

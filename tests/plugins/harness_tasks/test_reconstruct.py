@@ -13,7 +13,7 @@ from torch import Tensor
 
 import harness_tasks.inversion.prior as prior
 from harness.encoder import Encoder
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UndefinedError
 from harness.lookup import find_model
 from harness.plugins import Host
 from harness.tasks import Fold, TaskData
@@ -101,7 +101,7 @@ def test_a_model_without_a_map_is_told() -> None:
         def embed(self, images: Tensor) -> Tensor:
             return images.flatten(1)
 
-    with pytest.raises(HarnessError, match="no spatial feature maps"):
+    with pytest.raises(UndefinedError, match="no inversion: Flat has no spatial feature maps"):
         Reconstruct(iterations=2).run(replace(data(), encoder=Flat()))
 
 

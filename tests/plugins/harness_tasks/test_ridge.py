@@ -29,7 +29,7 @@ def data() -> tuple[TaskData, list[torch.Tensor], list[torch.Tensor]]:
     }
 
     def judge(evidence: Estimates) -> float:
-        return value(r2, evidence.join(ys[1]))
+        return value(r2, evidence.join(targets=ys[1]))
 
     return TaskData(folds, ("a", "b"), False, judge), list(xs), list(ys)
 
@@ -44,7 +44,7 @@ def test_equals_scikit_learn_with_the_strength_chosen_on_val() -> None:
     oracle = SkRidge(alpha=best, solver="svd").fit(torch.cat(x[:2]).double(), torch.cat(y[:2]).double())
     np.testing.assert_allclose(found.values, oracle.predict(x[2].double()), rtol=1e-5, atol=1e-4)
     found.check(50, 2)
-    assert value(r2, found.join(y[2])) > 0.2
+    assert value(r2, found.join(targets=y[2])) > 0.2
 
 
 def test_of_equal_scores_the_stronger_is_chosen() -> None:
