@@ -10,9 +10,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import settings
 
 from harness.plugins import Host
 
+settings.register_profile("repeatable", derandomize=True)  # whoever breaks a property meets it in their own change
+settings.load_profile("repeatable")
 TOYS = Path(__file__).parent / "toys.py"
 SETTINGS = ("HARNESS_ARRAYS", "HARNESS_LOAD_PLUGINS")
 

@@ -124,7 +124,7 @@ def test_directions_within_float32_rounding_do_not_count() -> None:
 def test_properties(seed: int, d: int, e: int) -> None:
     (x, y), random = pair(seed, 60, d, e), np.random.RandomState(seed)
     turn = torch.from_numpy(ortho_group.rvs(e, random_state=seed))
-    mix = torch.from_numpy(random.randn(d, d) + 4 * np.eye(d))
+    mix, other = (torch.from_numpy(random.uniform(0.2, 5, n)) * ortho_group.rvs(n, random_state=seed) for n in (d, e))
     order = torch.from_numpy(random.permutation(60))
     for measure in (svcca, pwcca, lambda a, b: float(canonical_correlations(a, b).mean())):
         assert measure(x, x) == pytest.approx(1, abs=1e-7)
@@ -132,7 +132,6 @@ def test_properties(seed: int, d: int, e: int) -> None:
         assert measure(x[order], y[order]) == pytest.approx(measure(x, y), abs=1e-7)
     assert svcca(x, y) == pytest.approx(svcca(y, x), abs=1e-7)
     torch.testing.assert_close(canonical_correlations(x @ mix, y), canonical_correlations(x, y), atol=1e-6, rtol=0)
-    other = torch.from_numpy(random.randn(e, e) + 4 * np.eye(e))
     assert pwcca(x, y @ other) == pytest.approx(pwcca(x, y), abs=1e-6)
 
 
