@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from functools import lru_cache, partial
 from pathlib import Path
@@ -116,13 +117,16 @@ def leaderboard(
 
 
 def _stored(runs: Sequence[Path], arrays: Path | None, key: str) -> Mapping[str, Evidence] | None:
-    """The evidence of a key in the first store that has it."""
+    """The evidence of a key in the first store that has it; a file that cannot be read counts as absent."""
     from harness.cache import ArrayStore, default_arrays
     from harness.evidence_files import load
 
     stores = [*([arrays] if arrays else map(default_arrays, runs)), *(folder / "arrays" for folder in runs)]
     paths = [ArrayStore(folder).path("evidence", key, "safetensors") for folder in stores]
-    return next((load(path) for path in paths if path.is_file()), None)
+    for path in filter(Path.is_file, paths):
+        with suppress(HarnessError):
+            return load(path)
+    return None
 
 
 def evaluate(

@@ -166,6 +166,9 @@ def test_several_scores_and_descriptions_on_the_board(tmp_path: Path) -> None:
     assert isinstance(kept[""], Attributions)
     assert kept[""].images.shape == (6, 3, 32, 32)
     assert board.evidence("net0", "nothing@objects") is None
+    for path in (tmp_path / "arrays" / "evidence").rglob("*.safetensors"):
+        path.write_bytes(b"damaged")
+    assert board.evidence("net0", "masked@objects") is None
     assert "stored" not in board.to_dict()
 
 
