@@ -60,7 +60,7 @@ class Sink(ABC):
         """Keep what is to be kept of the activations (B, ...) of the images at `places`."""
 
     def put(self, places: NDArray[np.int64], values: Tensor, view: int) -> None:
-        """Store (B, F) values. Raises `NotFinite` for the first row that holds NaN or infinity."""
+        """Store (B, F) values. Raises `NotFiniteError` for the first row that holds NaN or infinity."""
         if values.ndim != 2 or len(values) != len(places):
             raise HarnessError(_misshapen(self.tap.layer, values, len(places)))
         if self.array is None:

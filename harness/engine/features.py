@@ -217,8 +217,7 @@ class Features:
                 withheld = {"targets": targets, **self._masks(live, used, task, at)}
                 given = given if protocol.episodic else None
             images = self._images(live, used, task, at) if protocol.needs.encoder else None
-            ids = [used.content.ids[row] for row in used.rows[at]]
-            drawn = partial(draw, ids, live.device) if name == "test" else None
+            drawn = partial(draw, [used.content.ids[r] for r in used.rows[at]], live.device) if name == "test" else None
             folds[name] = Fold(name, self._served(live, used, task, name, at), given, images, drawn)
         judge = judge_by(task.judges, folds["val"].targets.cpu() if "val" in folds else None)
         # a copy: the next task must find the encoder as it was loaded, and evaluate() gives back what it was given
