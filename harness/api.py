@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from torch import nn
 
     from harness.board import Board
+    from harness.board.table import Selection as Selection
     from harness.evidence import Evidence
 
 
 Kind = Literal["both", "measured", "reported"]
-Selection = Literal["primary", "first", "all"]
 
 
 @lru_cache(maxsize=1)

@@ -47,7 +47,8 @@ def analyze(
     with naming(f"analysis {name}"):
         rows = analysis(board)
         if plots is not None:
-            typer.echo(f"{draw(analysis, board, plots)} figures in {plots}", err=True)
+            drawn = draw(analysis, board, plots)
+            typer.echo(f"{drawn} figure{'s' if drawn != 1 else ''} in {plots}", err=True)
     if not rows:
         about = (analysis.__doc__ or "").partition("\n\n")[0]
         typer.echo(f"{name} finds nothing on this board: {' '.join(about.split())}", err=True)

@@ -30,11 +30,6 @@ def principal(x: Tensor) -> tuple[Tensor, Tensor]:
     return (vectors if wide else x @ vectors / singular), singular
 
 
-def canonical_correlations(x: Tensor, y: Tensor) -> Tensor:
-    """Of features (N, D) and (N, E), greatest first: as many as the smaller of their ranks. Errors as `svcca`."""
-    return _correlate(principal(x)[0], principal(y)[0])[1]
-
-
 def svcca(x: Tensor, y: Tensor, variance: float = 0.99) -> float:
     """Mean canonical correlation of the first principal components of each, 0 to 1.
 
@@ -48,7 +43,7 @@ def svcca(x: Tensor, y: Tensor, variance: float = 0.99) -> float:
         basis, singular = principal(z)
         share = singular.square().cumsum(0) / singular.square().sum()
         sides.append(basis[:, : int((share < variance).sum()) + 1])
-    return float(_correlate(*sides)[1].mean())
+    return float(correlate(*sides)[1].mean())
 
 
 def pwcca(x: Tensor, y: Tensor) -> float:
@@ -58,12 +53,12 @@ def pwcca(x: Tensor, y: Tensor) -> float:
     3.2 of the paper). Errors as `svcca`, of the full ranks.
     """
     basis, _ = principal(x)
-    directions, correlations = _correlate(basis, principal(y)[0])
+    directions, correlations = correlate(basis, principal(y)[0])
     weights = (directions.T @ (basis.T @ centred(x))).abs().sum(1)
     return float(weights @ correlations / weights.sum())
 
 
-def _correlate(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+def correlate(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Of two orthonormal bases (N, R) and (N, Q): canonical directions in the first, (R, K), and correlations (K,)."""
     images, ranks = len(a), (a.shape[1], b.shape[1])
     if sum(ranks) > images - 1:

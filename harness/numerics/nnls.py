@@ -79,17 +79,6 @@ def reference(kernel: Tensor, query: Tensor, *, batched: bool | None = None) -> 
     return _one_by_one(_prune, kernel, query)[0]
 
 
-def violation(kernel: Tensor, query: Tensor, theta: Tensor) -> Tensor:
-    """Return how far each theta (M, k) is from satisfying the Karush-Kuhn-Tucker conditions of the minimum, (M,).
-
-    The greatest of: a negative coefficient, a gradient below 0, and a gradient where the coefficient is positive.
-    """
-    kernel, query = _checked(kernel, query)
-    theta = theta.double()
-    gradient = (kernel @ theta.unsqueeze(2)).squeeze(2) - query
-    return torch.where(theta > 0, gradient.abs(), torch.maximum(-gradient, -theta)).amax(1).clamp(min=0)
-
-
 def one_thread() -> AbstractContextManager[object]:
     """Keeps NumPy's and SciPy's BLAS to one thread: for matrices this small, several cost up to fifty times as much."""
     limits: AbstractContextManager[object] = _pools().limit(limits=1, user_api="blas")

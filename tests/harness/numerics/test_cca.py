@@ -16,7 +16,12 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from harness.errors import UndefinedError
-from harness.numerics.cca import canonical_correlations, principal, pwcca, svcca
+from harness.numerics.cca import correlate, principal, pwcca, svcca
+
+
+def canonical_correlations(x: Tensor, y: Tensor) -> Tensor:
+    """Those of all directions of both, greatest first."""
+    return correlate(principal(x)[0], principal(y)[0])[1]
 
 
 def golden() -> tuple[Tensor, Tensor]:
