@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.datasets import DatasetCard
+from harness.draws import Draws
 from harness.errors import HarnessError, UndefinedError
 from harness.evidence import Evidence
 
@@ -26,13 +27,17 @@ Skip = Callable[[DatasetCard], str | None]
 
 @dataclass(frozen=True)
 class Score:
-    """A number with its 95 % interval (`low`, `high` are None where none can be given) over `n` images."""
+    """A number with its 95 % interval (`low`, `high` are None where none can be given) over `n` images.
+
+    `draws` are the bootstrap's, in the order of its resamples; None where there was no bootstrap.
+    """
 
     value: float
     low: float | None
     high: float | None
     n: int
     variant: str = ""
+    draws: Draws | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -139,11 +144,14 @@ def scores(
     found, made = named(metric, metric(*evidence)), []
     for name, each in found.items():
         number = _number(metric, each, len(evidence[0]))
+        draws = None
         if isinstance(each, Interval):
             low, high = each.low, each.high
         else:
-            low, high = _interval(_redrawn(metric, evidence, each, resamples, seed))
-        made.append(Score(number, low, high, len(evidence[0]), ",".join(filter(None, (variant, name)))))
+            redrawn = _redrawn(metric, evidence, each, resamples, seed)
+            low, high = _interval(redrawn)
+            draws = None if made else Draws.of(redrawn.tolist())
+        made.append(Score(number, low, high, len(evidence[0]), ",".join(filter(None, (variant, name))), draws))
     return tuple(made)
 
 

@@ -15,11 +15,16 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from harness.draws import Draws
 from harness.errors import HarnessError, OutputError, first_problem, one_line
 from harness.planning import Cell
 
-SCHEMA = 1
+SCHEMA = 2
+"""2 added draws and submitted records; older records are read."""
 STALE_SECONDS = 24 * 3600
+
+Kind = Literal["measured", "submitted", "reported"]
+"""Measured here; measured by someone who sent the record in; published elsewhere."""
 
 
 class NewerSchemaError(HarnessError):
@@ -43,11 +48,13 @@ class Record(BaseModel):
     Attributes:
         key: digest of all that can change the score (`harness.identity`); empty if a failure came before it was known.
         scores: the primary variant first.
+        draws: of the first score, on the bootstrap's resamples, where the metric is the one that ranks models.
         metric: name, version, unit, bounds, higher_is_better.
         card: of the model.
         dataset: of the dataset's card: title, domain, near, collection, kind, and how many classes.
         facts: what went into the key, in words: task parameters, dataset revision, fingerprint, precision…
-        provenance: plugins and versions, environment, device, seconds, peak memory. In no key.
+        provenance: plugins and versions, environment, device, seconds, peak memory, cost. In no key.
+        submission: of a submitted record: ``by``, ``date``, and ``bundle``, the digest of the archive it came in.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -60,8 +67,9 @@ class Record(BaseModel):
     partner: str | None = None
     key: str = ""
     scores: tuple[ScoreData, ...] = ()
+    draws: Draws | None = None
     reason: str = ""
-    kind: Literal["measured", "reported"] = "measured"
+    kind: Kind = "measured"
     primary: bool = False
     limit: int | None = None
     finished: float = Field(default_factory=time.time)
@@ -69,6 +77,7 @@ class Record(BaseModel):
     dataset: dict[str, Any] = Field(default_factory=dict)
     facts: dict[str, Any] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)
+    submission: dict[str, str] = Field(default_factory=dict)
     reused: bool = Field(default=False, exclude=True)
 
     @model_validator(mode="after")
