@@ -30,7 +30,10 @@ class DatasetCard(BaseModel):
         splits: images in each split; ``val`` is present only where the dataset has an official one.
         near: whether the images resemble ImageNet's natural object photographs (Tendle & Hasan 2021).
         collection: the published set of datasets that it belongs to (``kornblith``, ``cd-fsl``), which are averaged.
+        within: sets that contain its images, as models' cards name them (``imagenet-21k``): who was trained on one of
+            them has seen these.
         primary_metric: the metric that ranks models on this dataset.
+        shareable: whether its pictures may be shown in public, as on a leaderboard's site.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,8 +47,10 @@ class DatasetCard(BaseModel):
     domain: str = "unknown"
     near: bool | None = None
     collection: str = ""
+    within: tuple[str, ...] = ()
     primary_metric: str = "top1"
     licence: str = ""
+    shareable: bool = False
     citation: str = ""
     url: str = ""
 

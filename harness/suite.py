@@ -4,14 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from harness.errors import HarnessError, nearest
 from harness.yamlfile import YamlFile
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+
+
+class Ranking(BaseModel):
+    """How a suite's scores become one order of its models; printed on every board.
+
+    Attributes:
+        by: ``score`` is the mean of the scores, each on 0 to 100 by its metric's bounds and direction; ``logit`` their
+            mean on the logit scale, shown back on 0 to 100; ``rank`` the mean of their ranks in each column.
+        over: what the intervals and comparisons speak of: other test ``images`` of these very tasks, or other ``tasks``
+            on datasets like these (at least six). ``auto`` takes images where every score has draws, else tasks.
+        group: columns of one group are averaged first, so that each group counts the same, or by its weight.
+        weights: of groups by name; those not named count 1. Without groups, of columns by name.
+        require: patterns of the columns that count (``linear*@* top1``); by default every primary one.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    by: Literal["score", "logit", "rank"] = "score"
+    over: Literal["auto", "images", "tasks"] = "auto"
+    group: Literal["none", "dataset", "protocol", "domain", "collection"] = "none"
+    weights: dict[str, float] = Field(default_factory=dict)
+    require: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.by == "rank" and self.over == "images":
+            raise ValueError("ranks can be compared over tasks only: a rank jumps where images change a score little")
+        if bad := [name for name, weight in self.weights.items() if not 0 < weight < float("inf")]:
+            raise ValueError(f"the weight of {bad[0]} must be a positive number")
+        return self
 
 
 class Suite(BaseModel):
@@ -27,6 +56,7 @@ class Suite(BaseModel):
         decoder: ``torchvision`` (fast, within one grey level) or ``pil`` (the reference).
         bad_images: a corrupt image fails the cells that need it, or is left out and counted.
         resamples: of the bootstrap behind every interval.
+        ranking: how the scores are put together; changes no score.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,6 +71,7 @@ class Suite(BaseModel):
     decoder: Literal["torchvision", "pil"] = "torchvision"
     bad_images: Literal["fail", "exclude"] = "fail"
     resamples: int = Field(1000, ge=0, le=100_000)
+    ranking: Ranking = Ranking()
 
     @field_validator("seeds")
     @classmethod

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from harness.draws import Draws
+from harness.records import Kind
+
 if TYPE_CHECKING:
     from harness.evidence import Evidence
 
 Status = Literal["done", "failed", "missing", "skipped"]
-Kind = Literal["measured", "reported"]
 Selection = Literal["primary", "first", "all"]
 
 
@@ -25,7 +27,8 @@ class Column:
         limit: images a split that every score of the column was made with (``--limit``); None for all of them.
         note: what a reader must know to compare the column's scores, such as that some were made with a limit.
         description: what the column measures, where the plan told.
-        dataset_card: of the dataset, as records hold it: title, domain, near, collection, kind, classes.
+        dataset_card: of the dataset, as records hold it: title, domain, near, collection, kind, classes, within.
+        facts: what its newest record says of how the number is made: task, dataset, metric, precision, decoder.
     """
 
     task: str
@@ -39,6 +42,7 @@ class Column:
     note: str = ""
     description: str = ""
     dataset_card: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def protocol(self) -> str:
@@ -91,8 +95,11 @@ class Entry:
         n: test images behind the score.
         place: 1 for the best of the column, 2 for the second best; ties share.
         rank: fractional rank among the ranked models; see `Board`.
-        mark: ``‡`` for a reported score, ``†`` for one with a caveat, spelled out in `note` and the footnotes.
+        mark: ``‡`` for a reported score, ``§`` for a submitted one, ``◊`` for a model trained on the dataset, ``†`` for
+            a caveat, spelled out in `note` and the footnotes.
         note: why it failed or was skipped, how it was aggregated, what else there is.
+        overlap: whether the model was trained on images of the dataset, as their cards say.
+        draws: of the bootstrap, where the column's metric is a dataset's primary one; over several seeds their mean.
     """
 
     status: Status
@@ -108,6 +115,8 @@ class Entry:
     rank: float | None = None
     mark: str = ""
     note: str = ""
+    overlap: bool = False
+    draws: Draws | None = field(default=None, repr=False, compare=False)
 
     @property
     def half(self) -> float | None:
@@ -115,15 +124,61 @@ class Entry:
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
+class Standing(NamedTuple):
+    """Where a ranked model stands.
+
+    Attributes:
+        score: what the order is by: 0 to 100, or the average rank; with its 95 % interval, where one can be given.
+        rank: its position, 1 for the first.
+        best, worst: the 95 % interval of its rank, of all models together; None where nothing can be told.
+    """
+
+    score: float
+    low: float | None
+    high: float | None
+    rank: int
+    best: int | None
+    worst: int | None
+
+
+class Cost(NamedTuple):
+    """What a model costs; None where no record tells.
+
+    Attributes:
+        seconds: of all its measured cells: passes, tasks and metrics.
+        images_per_second: of the encoder's pass.
+        peak_memory: bytes, of the accelerator where there is one, else of the process.
+        parameters, flops: of the encoder; floating-point operations of one image's forward pass.
+    """
+
+    seconds: float | None = None
+    images_per_second: float | None = None
+    peak_memory: int | None = None
+    parameters: int | None = None
+    flops: int | None = None
+
+
+UNKNOWN = Cost()
+
+
 @dataclass(frozen=True)
 class Row:
-    """One model: its entries in the order of the columns, and its average rank if it has a score in all that count."""
+    """One model: its entries in the order of the columns, and its standing if it has a score in all that count.
+
+    Attributes:
+        average_rank: the mean of its fractional ranks in the columns that count (ties share the mean of the places).
+        card, facts, provenance: of the model and its newest record.
+    """
 
     model: str
     paradigm: str
     average_rank: float | None
     entries: tuple[Entry, ...]
     card: Mapping[str, Any] = field(default_factory=dict)
+    standing: Standing | None = None
+    cost: Cost = UNKNOWN
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Pair(NamedTuple):
@@ -140,17 +195,35 @@ class Pair(NamedTuple):
     seed: int
 
 
+class Rule(NamedTuple):
+    """How the rows were ordered and compared.
+
+    Attributes:
+        by: ``score``, ``logit`` or ``rank``; see `harness.suite.Ranking`.
+        over: ``images`` or ``tasks``; empty where neither can be had, so that nothing is said of uncertainty.
+        text: for people, in a line.
+    """
+
+    by: str
+    over: str
+    text: str
+
+
+UNRULED = Rule("score", "", "")
+
+
 @dataclass(frozen=True)
 class Board:
     """Records as a ranked table.
 
-    The average rank is the mean, over the ranked columns, of the model's fractional rank (ties share the mean of the
-    places they take). A model that lacks a score in a ranked column gets no average rank, takes no place from others,
-    and stands below those that have one.
+    Rows are in the order of their standing, which `rule` spells out. A model that lacks a score in a ranked column has
+    none, takes no place from others, and stands below those that have one.
 
     Attributes:
         columns: grouped by dataset.
-        rows: by average rank, then name.
+        rows: by standing, then name; those without one by name.
+        rule: how they were ordered.
+        ties: runs (first, last) of ranked rows that the evidence does not tell apart, each as long as can be.
         footnotes: caveats, failures with their reasons, what the marks mean.
         counts: models, ranked, columns, done, failed, missing, skipped, reported, pairs.
         date: UTC time of the newest record, ISO 8601; empty without records.
@@ -167,6 +240,8 @@ class Board:
     date: str = ""
     selection: Selection = "primary"
     pairs: tuple[Pair, ...] = ()
+    rule: Rule = UNRULED
+    ties: tuple[tuple[int, int], ...] = ()
     stored: Callable[[str, str], Mapping[str, Evidence] | None] | None = field(default=None, repr=False, compare=False)
 
     def evidence(self, model: str, task: str) -> Mapping[str, Evidence] | None:
@@ -175,16 +250,16 @@ class Board:
 
     @property
     def ranked(self) -> tuple[Row, ...]:
-        return tuple(row for row in self.rows if row.average_rank is not None)
+        return tuple(row for row in self.rows if row.standing is not None)
 
     @property
     def unranked(self) -> tuple[Row, ...]:
-        return tuple(row for row in self.rows if row.average_rank is None)
+        return tuple(row for row in self.rows if row.standing is None)
 
     @property
     def summary(self) -> str:
         """The counts as a line: ``10 models · 6 columns · 58 scores · 1 failed``."""
-        shown = ("models", "columns", "done", "reported", "failed", "missing", "skipped")
+        shown = ("models", "columns", "done", "submitted", "reported", "failed", "missing", "skipped")
         words = {"done": "scores"}
         return " · ".join(f"{self.counts[k]} {words.get(k, k)}" for k in shown if self.counts.get(k))
 
@@ -196,7 +271,15 @@ class Board:
 
     def to_dict(self) -> dict[str, Any]:
         """All of the table as JSON values."""
-        found = asdict(replace(self, stored=None, pairs=()))
+        rows = tuple(
+            replace(row, entries=tuple(replace(e, draws=None) if e.draws is not None else e for e in row.entries))
+            for row in self.rows
+        )
+        found = asdict(replace(self, rows=rows, stored=None, pairs=()))
+        found["rule"] = self.rule._asdict()
+        for row, made in zip(rows, found["rows"], strict=True):
+            made["standing"], made["cost"] = row.standing and row.standing._asdict(), row.cost._asdict()
+            made["entries"] = [{name: e[name] for name in e if name != "draws"} for e in made["entries"]]
         return {name: value for name, value in found.items() if name not in ("stored", "pairs")}
 
     def render(self, format: str) -> str:

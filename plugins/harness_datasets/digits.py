@@ -39,6 +39,7 @@ class Digits(Dataset):
             domain="handwriting",
             near=False,
             licence="CC-BY-4.0",
+            shareable=True,
             citation="Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI Repository, 1998",
             url="https://archive.ics.uci.edu/dataset/80",
         )

@@ -64,6 +64,7 @@ class Facts(BaseModel):
     domain: str
     near: bool
     collection: str = ""
+    within: tuple[str, ...] = ()
     primary_metric: str = "top1"
     licence: str
     citation: str

@@ -74,6 +74,7 @@ class Scenes(Dataset):
                 "near": False,
                 "primary_metric": "top1" if kind == "single-label" else "map",
                 "licence": "Apache-2.0",
+                "shareable": True,
             }
         )
 

@@ -1,0 +1,202 @@
+"""From the scores of the ranked columns to the order of the models, and what of it the evidence supports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.board.statistics import average_ranks, ranks
+from harness.board.table import Column, Entry, Rule, Standing
+from harness.draws import paired
+from harness.numerics.ranking import FEWEST, Inference, over_images, over_tasks, rank_intervals, tie_runs
+from harness.suite import Ranking
+
+Scores = NDArray[np.float64]
+WORDS = {
+    "score": "the mean of their scores, each on 0 to 100",
+    "logit": "the mean of their scores on the logit scale, shown on 0 to 100",
+    "rank": "the mean of their ranks",
+}
+METHODS = {
+    "images": "a paired bootstrap over test images of these tasks",
+    "tasks": "paired sign flips over datasets like these",
+}
+
+
+class Standings(NamedTuple):
+    """The outcome, of models in the order given.
+
+    Attributes:
+        order: the models by standing.
+        ties: between places of that order.
+        column_ranks: of each model, its fractional rank in each column.
+    """
+
+    rule: Rule
+    of: tuple[Standing, ...]
+    order: tuple[int, ...]
+    ties: tuple[tuple[int, int], ...]
+    average_ranks: tuple[float, ...]
+    column_ranks: tuple[tuple[float, ...], ...]
+
+
+def counted(columns: Sequence[Column], ranking: Ranking) -> list[Column]:
+    """The columns, each with whether it counts: those that the ranking requires, or the primary ones."""
+    if not ranking.require:
+        return list(columns)
+    wanted = [c.higher_is_better is not None and any(_matches(c, p) for p in ranking.require) for c in columns]
+    return [replace(c, ranked=counts) for c, counts in zip(columns, wanted, strict=True)]
+
+
+def absent(columns: Sequence[Column], ranking: Ranking) -> list[str]:
+    """The required patterns that no column fits: then nobody has all that is required."""
+    return [p for p in ranking.require if not any(c.ranked and _matches(c, p) for c in columns)]
+
+
+def _matches(column: Column, pattern: str) -> bool:
+    """A bracket is part of a name here."""
+    escaped = pattern.replace("[", "[[]")
+    return fnmatchcase(column.name, escaped) or fnmatchcase(column.task, escaped)
+
+
+def standings(
+    columns: Sequence[Column], entries: Sequence[Sequence[Entry]], ranking: Ranking, names: Sequence[str]
+) -> Standings:
+    """Order M models that have a score in all of T columns.
+
+    Args:
+        columns: T, those that count.
+        entries: of each model, T.
+        names: of the models; the order of those with the same score.
+    """
+    values = np.array([[e.value for e in row] for row in entries], np.float64).T  # (T, M)
+    placed = [ranks(list(v), bool(c.higher_is_better)) for c, v in zip(columns, values, strict=True)]
+    averages = tuple(average_ranks(placed))
+    by, why = _possible(columns, ranking)
+    weights, groups = _weights(columns, ranking)
+    scale = (
+        np.array(placed)
+        if by == "rank"
+        else np.stack([scaled(v, c, by) for c, v in zip(columns, values, strict=True)])
+    )
+    total = weights @ scale
+    sign = -1.0 if by == "rank" else 1.0
+    over, inference, reason = _inferred(columns, entries, sign * scale, by, ranking, weights)
+    shown = _shown(total, by)
+    order = sorted(range(len(names)), key=lambda i: (round(-sign * float(total[i]), 12), names[i]))
+    place = {i: at + 1 for at, i in enumerate(order)}
+    best, worst = rank_intervals(inference.above) if inference is not None else (None, None)
+    found = [
+        Standing(
+            float(shown[i]), *_interval(inference, i, by, sign), place[i],
+            None if best is None else int(best[i]), None if worst is None else int(worst[i]),
+        )
+        for i in range(len(names))
+    ]  # fmt: skip
+    ties = tuple(tie_runs(inference.above, order)) if inference is not None else ()
+    rule = Rule(by, over, _told(columns, ranking, by, why, over, reason, groups))
+    return Standings(rule, tuple(found), tuple(order), ties, averages, tuple(zip(*placed, strict=True)))
+
+
+def _possible(columns: Sequence[Column], ranking: Ranking) -> tuple[str, str]:
+    """What to order by: ranks where a metric has no bounds to put its scores on one scale by; and why."""
+    if ranking.by != "rank" and (free := [c for c in columns if None in c.bounds]):
+        return "rank", f", as {free[0].measure} has no bounds to put it on one scale with others"
+    return ranking.by, ""
+
+
+def _weights(columns: Sequence[Column], ranking: Ranking) -> tuple[Scores, dict[str, list[int]]]:
+    """Each column's weight (T,), which sum to 1, and the columns of each group."""
+    groups: dict[str, list[int]] = {}
+    for i, column in enumerate(columns):
+        name = column.name if ranking.group == "none" else str(getattr(column, ranking.group)) or "none"
+        groups.setdefault(name, []).append(i)
+    weights = np.zeros(len(columns))
+    for name, members in groups.items():
+        weights[members] = ranking.weights.get(name, 1.0) / len(members)
+    return weights / weights.sum(), groups
+
+
+def scaled(values: Scores, column: Column, by: str) -> Scores:
+    """Scores on 0 (the metric's worst) to 100 (its best), or their logits, clipped to what 10,000 images can tell."""
+    low, high = column.bounds
+    assert low is not None
+    assert high is not None
+    share = (values - low) / (high - low)
+    share = share if column.higher_is_better else 1 - share
+    if by == "score":
+        return 100 * share
+    share = share.clip(0.5e-4, 1 - 0.5e-4)
+    return np.log(share / (1 - share))
+
+
+def _shown(total: Scores, by: str) -> Scores:
+    """Totals as people read them."""
+    return 100 / (1 + np.exp(-total)) if by == "logit" else total
+
+
+def _interval(found: Inference | None, i: int, by: str, sign: float) -> tuple[float | None, float | None]:
+    if found is None or not (np.isfinite(found.low[i]) and np.isfinite(found.high[i])):
+        return None, None
+    low, high = _shown(np.sort(sign * np.array([found.low[i], found.high[i]])), by)
+    return float(low), float(high)
+
+
+def _inferred(
+    columns: Sequence[Column], entries: Sequence[Sequence[Entry]], scale: Scores, by: str, ranking: Ranking,
+    weights: Scores,
+) -> tuple[str, Inference | None, str]:  # fmt: skip
+    """What the comparisons are over, the comparisons, and why there are none.
+
+    Args:
+        scale: (T, M), higher is better.
+    """
+    if scale.shape[1] < 2:
+        return "", None, "there is one model"
+    reason = "ranks are compared over tasks" if by == "rank" else "not every score has bootstrap draws"
+    if by != "rank" and ranking.over != "tasks":
+        drawn = _drawn(columns, entries, by, weights)
+        if drawn is not None:
+            return "images", over_images(weights @ scale, drawn), ""
+    if ranking.over == "images":
+        return "", None, reason
+    units: dict[str, list[int]] = {}
+    for at, column in enumerate(columns):  # scores of the same images are one sample, however many there are
+        units.setdefault(column.dataset.partition("[")[0], []).append(at)
+    if len(units) < FEWEST:
+        return "", None, f"{reason}, and {len(units)} dataset{'s' * (len(units) > 1)} are too few to speak of others"
+    share = np.array([weights[members].sum() for members in units.values()])
+    sums = np.stack([weights[members] @ scale[members] for members in units.values()])
+    return "tasks", over_tasks(sums / share[:, None], share), ""
+
+
+def _drawn(columns: Sequence[Column], entries: Sequence[Sequence[Entry]], by: str, weights: Scores) -> Scores | None:
+    """Each model's total on every resample of the images, (R, M)."""
+    if any(e.draws is None for row in entries for e in row):
+        return None
+    total: Scores | None = None
+    for i, column in enumerate(columns):
+        drawn = paired(row[i].draws for row in entries)
+        assert drawn is not None
+        part = weights[i] * scaled(drawn, column, by)
+        total = part if total is None else total[: len(part)] + part[: len(total)]
+    return total
+
+
+def _told(
+    columns: Sequence[Column], ranking: Ranking, by: str, why: str, over: str, reason: str,
+    groups: Mapping[str, list[int]],
+) -> str:  # fmt: skip
+    """The rule in a line."""
+    many = f"{len(columns)} columns" if len(columns) > 1 else "one column"
+    grouped = "" if ranking.group == "none" else f", each {ranking.group} counting the same ({', '.join(groups)})"
+    weighed = ", ".join(f"{name} {weight:g}" for name, weight in ranking.weights.items() if name in groups)
+    text = f"Ordered by {WORDS[by]} in {many}{why}{grouped}{f', weighed {weighed}' if weighed else ''}."
+    if not over:
+        return f"{text} No comparison: {reason}."
+    return f"{text} Intervals and ties: 95 %, by {METHODS[over]}, all pairs of models at once."
