@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +18,7 @@ from harness.models import Model, Preprocess
 from harness.planning import Cell, Plan
 from harness.plugins import Host
 from harness.records import Summary
-from harness.suite import Suite, make_suite
+from harness.suite import Ranking, Suite, make_suite
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from harness.evidence import Evidence
 
 
-Kind = Literal["both", "measured", "reported"]
+Kind = Literal["both", "measured", "submitted", "reported"]
 
 
 @lru_cache(maxsize=1)
@@ -49,15 +50,22 @@ def plan(suite: Suite | str, host: Host | None = None, models: Mapping[str, Mode
 
 
 def run(
-    what: Plan | Suite | str = "quickstart", out: Path | str | None = None, host: Host | None = None, **options: Any
+    what: Plan | Suite | str = "quickstart",
+    out: Path | str | None = None,
+    host: Host | None = None,
+    *,
+    reporters: Sequence[str] = (),
+    **options: Any,
 ) -> Summary:
     """Run a suite or plan; records, board, ``events.jsonl`` and ``summary.json`` go to `out` (``runs/SUITE``).
 
     Args:
+        reporters: names of registered reporters to tell of this run, such as ``mlflow``.
         options: fields of `harness.engine.options.Options`; and ``engine``, a registered engine's name.
     """
     from harness.board import write
     from harness.engine.options import Options
+    from harness.reporting import reporting
 
     host = host or default_host()
     planned = what if isinstance(what, Plan) else plan(what, host)
@@ -65,7 +73,8 @@ def run(
     folder = Path(out) if out is not None else Path("runs") / planned.suite.name
     with naming("run options"):
         settings = Options(folder, **options)
-    summary: Summary = engine(planned, host, settings)
+    with reporting(host, reporters):
+        summary: Summary = engine(planned, host, settings)
     write(leaderboard(folder, columns=selection(planned.suite), plan=planned, keys=summary.keys), folder)
     return summary
 
@@ -82,38 +91,63 @@ def leaderboard(
     keys: Mapping[Cell, str] | None = None,
     kind: Kind = "both",
     tasks: Sequence[str] = (),
+    models: Sequence[str] = (),
+    ranking: Ranking | None = None,
+    title: str = "",
     arrays: Path | str | None = None,
+    warn: Callable[[str], object] = lambda reason: None,
 ) -> Board:
     """The board of one or several run folders.
 
     Args:
-        kind: shows only what was measured, or only what was reported.
-        tasks: shows only these, with ``*`` for anything: ``linear*@cifar10``.
+        kind: shows only what was measured, submitted or reported.
+        tasks, models: shows only these, with ``*`` for anything: ``linear*@cifar10``.
+        ranking: how to rank; by default as the plan's suite says, or the runs' suites where they agree.
         arrays: where the runs' evidence is, unless in their folders or HARNESS_ARRAYS.
         plan: shows exactly its cells, the missing ones included.
         keys: shows only the records of these keys: ``run(...).keys`` for those of one run.
+        warn: is told why of each file that is no record.
 
     Raises `HarnessError` for a folder that holds no records, or none of this kind and these tasks.
     """
     from harness.board import build
     from harness.index import Index
 
-    wanted = [task.replace("[", "[[]") for task in tasks]  # a bracket is part of a task's name here
     for folder in runs:
         if not (Path(folder) / "records").is_dir():
             raise HarnessError(f"{folder} holds no records/: give a folder that 'harness run --out' wrote")
-    records = [
-        r
-        for folder in runs
-        for r in Index(Path(folder) / "records").records()
-        if kind in ("both", r.kind) and (not wanted or any(fnmatchcase(r.task, task) for task in wanted))
-    ]
-    if not records and (tasks or kind != "both"):
-        sought = " of ".join(filter(None, ("no records" if kind == "both" else f"no {kind} records", ", ".join(tasks))))
-        raise HarnessError(f"{sought} in {', '.join(map(str, runs))}")
-    title = plan.suite.name if plan is not None else ", ".join(Path(folder).resolve().name for folder in runs)
+
+    @cache
+    def wanted(of_kind: str, task: str, model: str) -> bool:
+        return kind in ("both", of_kind) and _among(task, tasks) and _among(model, models)
+
+    indexes = [Index(Path(folder) / "records") for folder in runs]
+    records = [r for index in indexes for r in index.outcomes(wanted if tasks or models or kind != "both" else None)]
+    for _, reason in (file for index in indexes for file in index.unreadable):
+        warn(reason)
+    if not records and (tasks or models or kind != "both"):
+        sought = (
+            "no records" if kind == "both" else f"no {kind} records", ", ".join((*models, *tasks))
+        )
+        raise HarnessError(f"{' of '.join(filter(None, sought))} in {', '.join(map(str, runs))}")
+    title = title or (plan.suite.name if plan is not None else ", ".join(Path(run).resolve().name for run in runs))
+    ranking = ranking or (plan.suite.ranking if plan is not None else ranking_of(runs))
     stored = partial(_stored, [Path(folder) for folder in runs], None if arrays is None else Path(arrays))
-    return build(records, columns=columns, plan=plan, keys=keys, title=title, stored=stored)
+    return build(records, columns=columns, plan=plan, keys=keys, title=title, ranking=ranking, stored=stored)
+
+
+def _among(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a name fits one of the patterns, if there are any; a bracket is part of a name here."""
+    return not patterns or any(fnmatchcase(name, pattern.replace("[", "[[]")) for pattern in patterns)
+
+
+def ranking_of(runs: Sequence[Path | str]) -> Ranking:
+    """The ranking of the runs' suites, where all that say one say the same; else the default."""
+    found = []
+    for path in (Path(folder) / "suite.json" for folder in runs):
+        with suppress(OSError, ValueError, HarnessError):  # a run folder may hold records only
+            found.append(Ranking.model_validate(json.loads(path.read_bytes()).get("ranking") or {}))
+    return found[0] if found and all(each == found[0] for each in found) else Ranking()
 
 
 def _stored(runs: Sequence[Path], arrays: Path | None, key: str) -> Mapping[str, Evidence] | None:

@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from harness.board.columns import Cells, columns_of, limit_and_note
-from harness.board.entries import CAVEAT, choose, entry
+from harness.board.columns import Cells, columns_of, current, limit_and_note
+from harness.board.entries import CAVEAT, entry
 from harness.board.footnotes import footnotes
-from harness.board.statistics import average_ranks, places, ranks
+from harness.board.rows import Entries, about_models, ranked
+from harness.board.standings import counted
+from harness.board.statistics import places
 from harness.board.table import Board, Column, Entry, Pair, Row, Selection
 from harness.index import no_collection
-from harness.records import Record
+from harness.outcomes import Outcome
+from harness.suite import Ranking
 
 if TYPE_CHECKING:
     from harness.evidence import Evidence
     from harness.planning import Cell, Plan
 
-Entries = dict[str, tuple[Entry, ...]]
-
 
 @no_collection()
 def build(
-    records: Iterable[Record],
+    records: Iterable[Outcome],
     *,
     columns: Selection = "primary",
     plan: Plan | None = None,
     keys: Mapping[Cell, str] | None = None,
     title: str = "",
+    ranking: Ranking | None = None,
     stored: Callable[[str], Mapping[str, Evidence] | None] | None = None,
 ) -> Board:
     """Rank the models of these records; see `Board` for the rules.
@@ -41,28 +43,41 @@ def build(
         plan: shows exactly this plan's cells, in its order, and those without a record as missing.
         keys: shows, of each cell, the record of this key only: those of one run of the plan (`Summary.keys`).
         title: the plan's suite if not given.
+        ranking: the plan's if not given.
         stored: finds the stored evidence of a key.
     """
     given = [r for r in records if keys is None or keys.get(r.cell) == r.key]
-    single = [r for r in given if r.partner is None and (plan is None or _planned(r, plan))]
-    table = _table(single, plan)
-    found = columns_of(table, columns, plan)
+    single, table, older = _table([r for r in given if r.partner is None and (plan is None or _planned(r, plan))], plan)
+    rule = ranking or (plan.suite.ranking if plan is not None else Ranking())
+    found = _columns(table, columns, plan, rule)
     models = list(plan.models) if plan is not None else sorted({r.model for r in single})
     made, by_model = _filled(found, models, plan)
-    rows = _rows(made, by_model, _cards(single, plan))
+    rows, rule_told, ties = ranked(made, by_model, about_models(single, plan), rule)
     counts = _counts(rows, made, sum(r.partner is not None for r in given))
-    notes = footnotes(made, rows, table)
+    notes = footnotes(made, rows, table, rule_told, older)
     date = datetime.fromtimestamp(max(r.finished for r in single), UTC).isoformat(timespec="seconds") if single else ""
     title = title or (plan.suite.name if plan is not None else "Leaderboard")
     return Board(
         title, tuple(made), rows, (*notes, *_outside(given, single, plan)), counts, date, columns,
-        tuple(_pairs(given)), partial(_evidence, _keys(given), stored) if stored is not None else None,
+        tuple(_pairs(given)), rule_told, ties, partial(_evidence, _keys(given), stored) if stored is not None else None,
     )  # fmt: skip
 
 
-def _pairs(records: Iterable[Record]) -> Iterator[Pair]:
+def _columns(
+    table: Sequence[Cells], selection: Selection, plan: Plan | None, rule: Ranking
+) -> list[tuple[Column, Cells]]:
+    """The columns to show; those that the ranking requires are among them."""
+    found = columns_of(table, selection, plan)
+    if not rule.require:
+        return found
+    shown, every = {c.name for c, _ in found}, columns_of(table, "all", plan)
+    marked = counted([c for c, _ in every], rule)
+    return [(c, cells) for c, (_, cells) in zip(marked, every, strict=True) if c.ranked or c.name in shown]
+
+
+def _pairs(records: Iterable[Outcome]) -> Iterator[Pair]:
     """The scores of the newest record of each pair cell."""
-    newest: dict[Cell, Record] = {}
+    newest: dict[Cell, Outcome] = {}
     for record in sorted(records, key=lambda r: r.finished):
         if record.partner is not None and record.status == "done":
             newest[record.cell] = record
@@ -73,14 +88,19 @@ def _pairs(records: Iterable[Record]) -> Iterator[Pair]:
             )
 
 
-def _keys(records: Iterable[Record]) -> dict[tuple[str, str], str]:
+def _keys(records: Iterable[Outcome]) -> dict[tuple[str, str], str]:
     """The evidence key of the newest record of each model and task, of its first seed."""
-    found: dict[tuple[str, str], str] = {}
-    for record in sorted(records, key=lambda r: (-r.seed, r.finished)):
+    found: dict[tuple[str, str], tuple[int, float, str]] = {}
+    for record in records:
+        if record.status != "done":
+            continue
+        facts = record.facts
         for model, side in ((record.model, "evidence"), (record.partner, "partner_evidence")):
-            if record.status == "done" and model is not None and side in record.facts:
-                found[model, record.task] = str(record.facts[side])
-    return found
+            if model is not None and side in facts:
+                before = found.get((model, record.task))
+                if before is None or (-record.seed, record.finished) >= before[:2]:
+                    found[model, record.task] = -record.seed, record.finished, str(facts[side])
+    return {cell: key for cell, (_, _, key) in found.items()}
 
 
 def _evidence(
@@ -93,33 +113,42 @@ def _evidence(
     return stored(key) if key else None
 
 
-def _planned(record: Record, plan: Plan) -> bool:
+def _planned(record: Outcome, plan: Plan) -> bool:
     known = record.metric["name"] in plan.pairs.get(record.task, ())
     return known and record.model in plan.models and record.seed in plan.suite.seeds
 
 
-def _outside(given: Sequence[Record], single: Sequence[Record], plan: Plan | None) -> Iterator[str]:
+def _outside(given: Sequence[Outcome], single: Sequence[Outcome], plan: Plan | None) -> Iterator[str]:
     """What the records hold that the board does not show."""
     if pairs := sum(r.partner is not None for r in given):
         yield f"{pairs} records compare pairs of models; they are not part of this table."
-    shown = {id(r) for r in single}
-    if others := sum(r.partner is None and r.status != "skipped" and id(r) not in shown for r in given):
+    if others := sum(r.partner is None and r.status != "skipped" for r in given) - sum(
+        r.status != "skipped" for r in single
+    ):
         yield f"{others} records of other cells than this suite's are not shown."
     for skip in plan.skips if plan is not None else ():
         if not skip.metric:
             yield f"{skip.task} skipped: {skip.reason}"
 
 
-def _table(records: Iterable[Record], plan: Plan | None) -> list[Cells]:
-    """The chosen records by task and metric, then model and seed; planned cells without a record are there, empty."""
-    groups: dict[tuple[str, str], dict[str, dict[int, list[Record]]]] = {}
+def _table(records: Iterable[Outcome], plan: Plan | None) -> tuple[list[Outcome], list[Cells], dict[str, int]]:
+    """The records of current versions, also by task and metric, and how many there are of each superseded version.
+
+    Planned cells without a record are there, empty.
+    """
+    groups: dict[tuple[str, str], list[Outcome]] = {}
     if plan is not None:
-        groups = {(t, m): {} for t, metrics in plan.pairs.items() for m in metrics if not plan.metrics[m].pair}
+        groups = {(t, m): [] for t, metrics in plan.pairs.items() for m in metrics if not plan.metrics[m].pair}
     for r in records:
-        models = groups.setdefault((r.task, r.metric["name"]), {})
-        models.setdefault(r.model, defaultdict(list))[r.seed].append(r)
+        groups.setdefault((r.task, r.metric["name"]), []).append(r)
     wanted: dict[str, Any] = {} if plan is None else {"limit": plan.suite.limit, "any_limit": False}
-    return [Cells(t, m, {model: choose(s, **wanted) for model, s in by.items()}) for (t, m), by in groups.items()]
+    kept, table, older = list[Outcome](), list[Cells](), Counter[str]()
+    for (task, metric), every in groups.items():
+        latest, others = current(every)
+        kept += latest
+        older.update(others)
+        table.append(Cells(task, metric, latest, **wanted))
+    return kept, table, dict(older)
 
 
 def _filled(
@@ -146,38 +175,7 @@ def _placed(column: Column, entries: Sequence[Entry]) -> list[Entry]:
     if column.higher_is_better is None:
         return list(entries)
     found = places([e.value for e in entries], column.higher_is_better)
-    return [replace(e, place=place) for e, place in zip(entries, found, strict=True)]
-
-
-def _rows(columns: Sequence[Column], entries: Entries, cards: Mapping[str, dict[str, Any]]) -> tuple[Row, ...]:
-    """Rows by average rank, then name; models without one last."""
-    counted = [i for i, c in enumerate(columns) if c.ranked]
-    complete = [m for m, row in entries.items() if counted and all(row[i].status == "done" for i in counted)]
-    by_column = {
-        i: ranks([entries[m][i].value or 0.0 for m in complete], bool(columns[i].higher_is_better)) for i in counted
-    }
-    average = dict(zip(complete, average_ranks(list(by_column.values())), strict=True)) if complete else {}
-    position = {m: at for at, m in enumerate(complete)}
-
-    def row(model: str) -> Row:
-        cells = list(entries[model])
-        for i in counted if model in position else ():
-            cells[i] = replace(cells[i], rank=by_column[i][position[model]])
-        card = cards.get(model, {})
-        return Row(model, str(card.get("paradigm") or "unknown"), average.get(model), tuple(cells), card)
-
-    order = sorted(entries, key=lambda m: (m not in average, average.get(m, 0.0), m))
-    return tuple(row(model) for model in order)
-
-
-def _cards(records: Iterable[Record], plan: Plan | None) -> dict[str, dict[str, Any]]:
-    """Each model's card: that of its newest record, else the plan's."""
-    models = plan.models if plan is not None else {}
-    cards = {name: model.card.model_dump(mode="json", exclude_defaults=True) for name, model in models.items()}
-    for record in sorted(records, key=lambda r: r.finished):
-        if record.card:
-            cards[record.model] = record.card
-    return cards
+    return [replace(e, place=place) if place else e for e, place in zip(entries, found, strict=True)]
 
 
 def _counts(rows: Sequence[Row], columns: Sequence[Column], pairs: int) -> dict[str, int]:
@@ -185,12 +183,12 @@ def _counts(rows: Sequence[Row], columns: Sequence[Column], pairs: int) -> dict[
     status = Counter(e.status for e in entries)
     return {
         "models": len(rows),
-        "ranked": sum(row.average_rank is not None for row in rows),
+        "ranked": sum(row.standing is not None for row in rows),
         "columns": len(columns),
         "done": status["done"],
         "failed": status["failed"],
         "missing": status["missing"],
         "skipped": status["skipped"],
-        "reported": sum(e.kind == "reported" and e.status == "done" for e in entries),
+        **{kind: sum(e.kind == kind and e.status == "done" for e in entries) for kind in ("submitted", "reported")},
         "pairs": pairs,
     }

@@ -3,44 +3,60 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from harness.board.entries import Chosen
+from harness.board.entries import Chosen, choose
 from harness.board.table import Column, Entry, Selection
-from harness.records import Record
+from harness.outcomes import Outcome, told, versions
 
 if TYPE_CHECKING:
     from harness.planning import Plan
 
 
 _SHARED = {
-    "metric version": ("metric", "version"),
-    "task version": ("facts", "task", "version"),
-    "dataset revision": ("facts", "dataset", "revision"),
-    "precision": ("facts", "precision"),
-    "decoder": ("facts", "decoder"),
+    "dataset revision": ("dataset", "revision"),
+    "precision": ("precision",),
+    "decoder": ("decoder",),
 }
-"""What the scores of a column should have in common, and where a record holds it."""
+"""What the scores of a column should have in common, and where a record's facts hold it."""
 
 
-class Cells(NamedTuple):
-    """The chosen records of one task × metric, by model and seed."""
+class Cells:
+    """The records of one task × metric, and those of them that count, by model and seed.
 
-    task: str
-    metric: str
-    models: Mapping[str, Mapping[int, Chosen]]
+    Args:
+        found: all records, in order.
+        wanted: of `choose`.
+    """
 
-    @property
-    def records(self) -> list[Record]:
+    def __init__(self, task: str, metric: str, found: Sequence[Outcome], **wanted: Any) -> None:
+        self.task, self.metric = task, metric
+        self._found, self._wanted = found, wanted
+
+    @cached_property
+    def models(self) -> Mapping[str, Mapping[int, Chosen]]:
+        """The chosen records by model and seed."""
+        groups: dict[str, dict[int, list[Outcome]]] = {}
+        for r in self._found:
+            groups.setdefault(r.model, {}).setdefault(r.seed, []).append(r)
+        return {model: choose(seeds, **self._wanted) for model, seeds in groups.items()}
+
+    @cached_property
+    def records(self) -> Sequence[Outcome]:
+        """The chosen records."""
+        if len({r.model for r in self._found}) == len(self._found):  # most often there is nothing to choose
+            return self._found
         return [chosen.record for seeds in self.models.values() for chosen in seeds.values()]
 
-    @property
+    @cached_property
     def seeds(self) -> set[int]:
         """Those measured of any model; a published score has none that others should have."""
         return {r.seed for r in self.records if r.kind == "measured"}
 
-    @property
+    @cached_property
     def skipped(self) -> bool:
         """Whether there is nothing but skips: the metric does not apply to the task."""
         return bool(self.records) and all(r.status == "skipped" for r in self.records)
@@ -50,15 +66,48 @@ class Cells(NamedTuple):
         """Whether there is nothing but skips, of cells that ran: only those have a key."""
         return self.skipped and all(r.key for r in self.records)
 
+    @cached_property
+    def newest(self) -> Outcome | None:
+        """The newest done record, else the newest."""
+        return max(self.records, key=lambda r: (r.status == "done", r.finished), default=None)
+
     def primary(self, plan: Plan | None) -> bool:
         """Whether the metric is the one that ranks models on the task's dataset."""
         if plan is not None and self.task in plan.tasks:
             return bool(plan.tasks[self.task].primary.name == self.metric)
+        return self._told_primary
+
+    @cached_property
+    def _told_primary(self) -> bool:
         return any(r.primary for r in self.records)
 
     def variants(self) -> list[str]:
         """The scores' variants, the primary one first; one empty name when no record has a score."""
         return list(dict.fromkeys(s.variant for r in self.records for s in r.scores)) or [""]
+
+
+def current(records: Sequence[Outcome]) -> tuple[list[Outcome], dict[str, int]]:
+    """The records of the newest version of a task and metric, and how many others there are of each version.
+
+    Scores of two versions are two quantities: they never stand in one column. What tells no version is kept.
+
+    Args:
+        records: all of one task and metric.
+    """
+    known = [versions(r) for r in records]
+    if len(set(known)) < 2:
+        return list(records), {}
+    done = [own for r, own in zip(records, known, strict=True) if r.status == "done"]
+    task, metric = (max(numbers) for numbers in zip((0, 0), *done, strict=True))
+    kept, older = [], Counter[str]()
+    for r, own in zip(records, known, strict=True):
+        if r.status == "done" and 0 < own[0] < task:
+            older[f"{r.task} version {own[0]}, superseded by version {task}"] += 1
+        elif r.status == "done" and 0 < own[1] < metric:
+            older[f"{r.task} {r.metric['name']} version {own[1]}, superseded by version {metric}"] += 1
+        else:
+            kept.append(r)
+    return kept, dict(older)
 
 
 def columns_of(table: Iterable[Cells], selection: Selection, plan: Plan | None) -> list[tuple[Column, Cells]]:
@@ -74,23 +123,18 @@ def columns_of(table: Iterable[Cells], selection: Selection, plan: Plan | None) 
     lone = {c.task: c.metric for c in reversed(cells) if c.task not in with_primary}  # to be seen, though not ranked
     found = []
     for group in cells:
-        merit = _measured(group, plan).get("higher_is_better", True) is not None
-        for i, variant in enumerate(group.variants()):
-            ranked = not by_primary or (i == 0 and group.primary(plan))
-            seen = i == 0 and lone.get(group.task) == group.metric
-            if ranked or seen or selection == "all" or (selection == "first" and i == 0):
-                found.append((_column(group, variant, ranked and merit, plan), group))
+        first = not by_primary or group.primary(plan)
+        seen = first or lone.get(group.task) == group.metric or selection in ("first", "all")
+        for i, variant in enumerate(group.variants() if seen else ()):
+            ranked = not by_primary or (i == 0 and first)
+            if ranked or i == 0 or selection == "all":
+                found.append((_column(group, variant, ranked, plan), group))
     return found
 
 
 def _measured(cells: Cells, plan: Plan | None) -> Mapping[str, Any]:
     """What the newest record says of the metric, else the plan."""
-    newest = _newest(cells)
-    return newest.metric if newest else plan.metrics[cells.metric].describe() if plan else {}
-
-
-def _newest(cells: Cells) -> Record | None:
-    return max(cells.records, key=lambda r: (r.status == "done", r.finished), default=None)
+    return cells.newest.metric if cells.newest else plan.metrics[cells.metric].describe() if plan else {}
 
 
 def _order(cells: Cells, plan: Plan | None) -> tuple[int | str | bool, ...]:
@@ -103,12 +147,29 @@ def _order(cells: Cells, plan: Plan | None) -> tuple[int | str | bool, ...]:
 
 
 def _column(cells: Cells, variant: str, ranked: bool, plan: Plan | None) -> Column:
-    newest, facts = _newest(cells), _measured(cells, plan)
-    low, high = facts.get("bounds") or (None, None)
+    """A column; one whose metric tells no direction is not ranked."""
+    newest, facts = cells.newest, _measured(cells, plan)
+    direction = facts.get("higher_is_better", True)
+    direction = direction if isinstance(direction, bool) else None
     return Column(
-        cells.task, cells.metric, variant, str(facts.get("unit") or ""), facts.get("higher_is_better", True),
-        ranked, (low, high), description=_description(cells, plan), dataset_card=newest.dataset if newest else {},
+        cells.task, cells.metric, variant, str(facts.get("unit") or ""), direction,
+        ranked and direction is not None, _bounds(facts), description=_description(cells, plan),
+        dataset_card=newest.dataset if newest else {}, facts=_facts(newest) if newest else {},
     )  # fmt: skip
+
+
+def _bounds(facts: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """The metric's; None where it has none."""
+    match facts.get("bounds"):
+        case [low, high] if all(x is None or isinstance(x, int | float) for x in (low, high)):
+            return (None, None) if None not in (low, high) and not low < high else (low, high)
+    return None, None
+
+
+def _facts(record: Outcome) -> dict[str, Any]:
+    """How the number is made, as far as a record says."""
+    known = {name: record.facts[name] for name in ("task", "dataset", "precision", "decoder") if name in record.facts}
+    return known | {"metric": dict(record.metric)}
 
 
 def _description(cells: Cells, plan: Plan | None) -> str:
@@ -122,7 +183,7 @@ def _description(cells: Cells, plan: Plan | None) -> str:
 def limit_and_note(cells: Cells, entries: Iterable[Entry]) -> tuple[int | None, str]:
     """The limit that all scores of a column share, and what its readers must know to compare them."""
     done = [e for e in entries if e.status == "done"]
-    limits = {e.limit for e in done if e.kind == "measured"}
+    limits = {e.limit for e in done if e.kind != "reported"}
     notes = [] if done else ["no model has a score, so it counts for no rank"]
     if len(limits) > 1:
         some = ", ".join(str(x) for x in sorted(x for x in limits if x is not None))
@@ -134,17 +195,12 @@ def limit_and_note(cells: Cells, entries: Iterable[Entry]) -> tuple[int | None, 
 
 def _mixed(cells: Cells) -> list[str]:
     """What differs between the scores of a column though it can change them."""
-    done = [r for r in cells.records if r.status == "done" and r.kind == "measured"]
-    notes = []
-    for what, path in _SHARED.items():
-        values = {str(found) for r in done if (found := _at(r, path)) is not None}
-        if len(values) > 1:
-            notes.append(f"mixed: {what} {' and '.join(sorted(values))}")
-    return notes
+    values: dict[str, set[str]] = {what: set() for what in _SHARED}
+    for r in cells.records:
+        if r.status == "done" and r.kind != "reported":
+            facts = r.facts
+            for what, path in _SHARED.items():
+                if (found := told(facts, *path)) is not None:
+                    values[what].add(str(found))
+    return [f"mixed: {what} {' and '.join(sorted(some))}" for what, some in values.items() if len(some) > 1]
 
-
-def _at(record: Record, path: tuple[str, ...]) -> object:
-    value: object = {"metric": record.metric, "facts": record.facts}
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness.board.columns import Cells
 from harness.board.entries import superseded
 from harness.board.numbers import number
-from harness.board.table import Column, Entry, Row
+from harness.board.table import Column, Entry, Row, Rule
 
 MOST = 8
 """Footnotes of one sort; more are counted."""
@@ -17,19 +17,23 @@ FEW = 2
 Placed = tuple[str, Column, Entry]
 
 
-def footnotes(columns: Sequence[Column], rows: Sequence[Row], table: Sequence[Cells]) -> list[str]:
+def footnotes(
+    columns: Sequence[Column], rows: Sequence[Row], table: Sequence[Cells], rule: Rule, older: Mapping[str, int]
+) -> list[str]:
     """In order: how to read the numbers, caveats, what is absent and why.
 
     Args:
         table: the cells behind the columns, and others, of which only skips are told.
+        older: how many records there are of each superseded version.
     """
     shown = {(c.task, c.metric) for c in columns}
     placed = [(row.model, c, e) for row in rows for c, e in zip(columns, row.entries, strict=True)]
     done = [(m, c, e) for m, c, e in placed if e.status == "done"]
     return [
-        *_reading(columns, rows, done),
+        *_reading(columns, rows, done, rule),
         *_capped(list(_noted(columns))),
         *_capped([f"† {m}, {c.name}: {e.note or f'limit {e.limit}'}" for m, c, e in done if "†" in e.mark]),
+        *_capped([f"{n} records of {what}, are not shown." for what, n in older.items()]),
         *_superseded(cells for cells in table if (cells.task, cells.metric) in shown),
         *_capped(list(_absent(placed, "failed"))),
         *_capped(list(_absent(placed, "skipped"))),
@@ -39,17 +43,18 @@ def footnotes(columns: Sequence[Column], rows: Sequence[Row], table: Sequence[Ce
     ]
 
 
-def _reading(columns: Sequence[Column], rows: Sequence[Row], done: list[Placed]) -> Iterator[str]:
+def _reading(columns: Sequence[Column], rows: Sequence[Row], done: list[Placed], rule: Rule) -> Iterator[str]:
     if any(e.half is not None for _, _, e in done):
         yield "± is half the width of the 95 % interval over test images."
     counted = sum(c.ranked for c in columns)
-    if any(row.average_rank is not None for row in rows):
-        yield f"Rank is the mean rank over {counted} column{'s' * (counted != 1)}; 1 is best, ties share."
+    if any(row.standing is not None for row in rows):
+        yield rule.text
+    if any(row.standing is not None and row.standing.best is not None for row in rows):
+        yield "Rank is the 95 % interval of a model's place: those surely above it, and those surely below it, bound it."
     if not counted and any(c.higher_is_better is None for _, c, _ in done):
         yield "Nobody is ranked: these metrics describe, and none of their values is better than another."
-    elif lacking := [row.model for row in rows if row.average_rank is None]:
-        names = ", ".join(lacking[:MOST]) + f" and {len(lacking) - MOST} more" * (len(lacking) > MOST)
-        yield f"Without a rank, because a score is missing: {names}."
+    elif lacking := [row.model for row in rows if row.standing is None]:
+        yield f"Without a rank, because a score is missing: {_few(lacking)}."
     if spread := [(e.sd, m, c, e) for m, c, e in done if e.sd is not None]:
         sd, model, column, entry = max(spread, key=lambda s: s[0])
         yield (
@@ -58,6 +63,14 @@ def _reading(columns: Sequence[Column], rows: Sequence[Row], done: list[Placed])
         )
     if any(e.kind == "reported" for _, _, e in done):
         yield "‡ reported elsewhere, not measured here."
+    if any(e.kind == "submitted" for _, _, e in done):
+        yield "§ submitted: measured by who sent the records in."
+    if trained := list(dict.fromkeys(m for m, _, e in done if e.overlap)):
+        yield f"◊ trained on images of the dataset it is tested on, as the cards say: {_few(trained)}."
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:MOST]) + f" and {len(names) - MOST} more" * (len(names) > MOST)
 
 
 def _noted(columns: Sequence[Column]) -> Iterator[str]:
@@ -102,7 +115,8 @@ def _absent(placed: Iterable[Placed], status: str) -> Iterator[str]:
 def _excluded(table: Sequence[Cells]) -> Iterator[str]:
     """Images that a task went without, because they cannot be read."""
     for task in dict.fromkeys(c.task for c in table):
-        left = {str(i) for c in table if c.task == task for r in c.records for i in r.facts.get("excluded") or ()}
+        named = (r.facts.get("excluded") for c in table if c.task == task for r in c.records)
+        left = {str(i) for ids in named if isinstance(ids, list) for i in ids}
         if left:
             yield f"{task}: without {len(left)} images that cannot be read ({', '.join(sorted(left)[:FEW])}, …)."
 

@@ -12,11 +12,12 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from harness.board.numbers import WORDS, interval, one_line, rank, score
+from harness.board.lead import Leads, leads
+from harness.board.numbers import WORDS, interval, one_line, score, short
 from harness.board.table import Board, Column, Entry, Row
 
 WIDTH = 100
-FOLD = 10
+FOLD, NAME = 10, 48
 _STYLES = {"failed": "bold red", "missing": "dim", "skipped": "dim"}
 _PLACES = {1: "bold green", 2: "underline"}
 
@@ -25,38 +26,38 @@ def table(board: Board, width: int = WIDTH) -> Table:
     """The board to print with rich: best bold and green, second best underlined, failures red.
 
     Where `width` characters are too few, it does without paradigms; a board that is wider still is cut into several
-    tables, one below the other.
+    tables, one below the other, of which the first has the ranks.
     """
-    whole = range(len(board.columns))
+    found, needed = leads(board, " "), [_needed(board, i) for i in range(len(board.columns))]
     for paradigms in (True, False):
-        if _width(part := _part(board, whole, paradigms)) <= width:
+        if _width(_part(board, (), found, paradigms)) + sum(needed) <= width:
+            part = _part(board, range(len(needed)), found, paradigms)
             break
     else:
-        part = _stacked(board, width)
-    part.title, part.title_justify = Text(one_line(board.title), style="bold"), "left"
-    part.caption, part.caption_justify = _caption(board), "left"
+        part = Table.grid()
+        for at, columns in enumerate(_cuts(board, found, needed, width)):
+            part.add_row(_part(board, columns, found if at == 0 else None))
+    part.title, part.title_justify = Text(short(board.title), style="bold"), "left"
+    part.caption, part.caption_justify = _caption(board, found), "left"
     return part
 
 
-def _stacked(board: Board, width: int) -> Table:
-    grid = Table.grid()
-    for columns in _cuts(board, width):
-        grid.add_row(_part(board, columns, paradigms=False))
-    return grid
+def _needed(board: Board, at: int) -> int:
+    """The characters that a column takes, with the gap before it."""
+    column = board.columns[at]
+    heading = max(cell_len(line) for line in _header(column).plain.split("\n"))
+    return 2 + max([heading, *(cell_len(_plain(row.entries[at], column.unit)) for row in board.rows)])
 
 
-def _cuts(board: Board, width: int) -> Iterator[range]:
-    """The columns in runs that fit, of one column at least."""
-    start, base = 0, _width(_part(board, (), paradigms=False))
-    used = base
-    for at, column in enumerate(board.columns):
-        texts = [_header(column), *(_entry(row.entries[at], column.unit) for row in board.rows)]
-        needed = 2 + max(cell_len(line) for text in texts for line in text.plain.split("\n"))
-        if at > start and used + needed > width:
+def _cuts(board: Board, found: Leads, needed: Sequence[int], width: int) -> Iterator[range]:
+    """The columns in runs that fit, of one column at least; the ranks stand alone where no column fits beside them."""
+    start, used, bare = 0, _width(_part(board, (), found)), _width(_part(board, (), None))
+    for at, own in enumerate(needed):
+        if used + own > width and (at > start or (at == 0 and found.ranked)):
             yield range(start, at)
-            start, used = at, base
-        used += needed
-    yield range(start, len(board.columns))
+            start, used = at, bare
+        used += own
+    yield range(start, len(needed))
 
 
 def _width(part: Table) -> int:
@@ -65,19 +66,25 @@ def _width(part: Table) -> int:
     return Measurement.get(console, console.options, part).maximum
 
 
-def _part(board: Board, columns: Sequence[int], paradigms: bool) -> Table:
-    """The table of some of the columns."""
+def _part(board: Board, columns: Sequence[int], found: Leads | None, paradigms: bool = False) -> Table:
+    """The table of some of the columns; with the ranks if they are given."""
     part = Table(box=box.SIMPLE_HEAD, header_style="", pad_edge=False, collapse_padding=True)
-    part.add_column("model", vertical="bottom", overflow="fold")
+    part.add_column("model", vertical="bottom", overflow="fold", max_width=NAME)
     if paradigms:
         part.add_column("paradigm", vertical="bottom", no_wrap=True)
-    part.add_column("rank", vertical="bottom", justify="right", no_wrap=True)
+    for name in found.headings if found else ():
+        part.add_column(
+            "\n".join(name.lower().split()),
+            vertical="bottom",
+            justify="left" if name == "Ties" else "right",
+            no_wrap=True,
+        )
     for i in columns:
         part.add_column(_header(board.columns[i]), vertical="bottom", justify="right", overflow="fold")
     for rows in (board.ranked, board.unranked):
         for row in rows:
             scores = [_entry(row.entries[i], board.columns[i].unit) for i in columns]
-            part.add_row(*_about(row, paradigms), *scores)
+            part.add_row(*_about(row, paradigms), *_lead(row, found), *scores)
         part.add_section()
     return part
 
@@ -85,7 +92,7 @@ def _part(board: Board, columns: Sequence[int], paradigms: bool) -> Table:
 def _header(column: Column) -> Text:
     """Dataset over protocol over metric, each folded, so that the scores decide the width."""
     lines = [(column.dataset, "bold"), (column.protocol, ""), (column.heading, "dim")]
-    return Text("\n").join(Text("\n".join(_folded(one_line(text))), style=style) for text, style in lines)
+    return Text("\n").join(Text("\n".join(_folded(short(text))), style=style) for text, style in lines)
 
 
 def _folded(name: str) -> list[str]:
@@ -107,10 +114,21 @@ def _folded(name: str) -> list[str]:
 
 
 def _about(row: Row, paradigms: bool) -> list[Text]:
-    ranked = row.average_rank is not None
-    paradigm = [Text(one_line(row.paradigm), style="dim")] if paradigms else []
-    name = Text(one_line(row.model), style="" if ranked else "dim")
-    return [name, *paradigm, Text(rank(row.average_rank), style="bold" if ranked else "dim")]
+    paradigm = [Text(short(row.paradigm), style="dim")] if paradigms else []
+    return [Text(short(row.model), style="" if row.standing is not None else "dim"), *paradigm]
+
+
+def _lead(row: Row, found: Leads | None) -> list[Text]:
+    if found is None or not found.ranked:
+        return []
+    lead = found.of[row.model]
+    place = Text(lead.rank, style="bold" if row.standing is not None else "dim")
+    total = Text.assemble(lead.score, (f" {lead.half}" if lead.half else "", "dim"))
+    return [place, total, *([Text(lead.ties, style="cyan")] if found.lettered else [])]
+
+
+def _plain(entry: Entry, unit: str) -> str:
+    return f"{score(entry, unit)} {interval(entry, unit)}".rstrip()
 
 
 def _entry(entry: Entry, unit: str) -> Text:
@@ -121,5 +139,5 @@ def _entry(entry: Entry, unit: str) -> Text:
     return Text.assemble(value, (f" {half}" if half else "", "not bold not underline dim"))
 
 
-def _caption(board: Board) -> Text:
-    return Text("\n".join(map(one_line, (board.summary, *board.footnotes))), style="dim")
+def _caption(board: Board, found: Leads) -> Text:
+    return Text("\n".join(map(one_line, (board.summary, *board.footnotes, *found.notes))), style="dim")

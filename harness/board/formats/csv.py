@@ -7,32 +7,41 @@ import io
 from collections.abc import Iterator
 
 from harness.board.numbers import one_line
-from harness.board.table import Board, Column, Entry
+from harness.board.table import Board, Column, Entry, Row
 
 Value = str | float | int | None
 
 
-def render(board: Board) -> str:
-    """Model, paradigm, average rank; then for each column its value, ``_low``, ``_high`` and ``_status``.
+LEAD = ("score", "score_low", "score_high", "rank", "rank_best", "rank_worst", "average_rank")
 
-    ``_status`` is done, reported, failed, missing or skipped. Columns with several seeds or a limit have ``_sd`` and
-    ``_seeds``, or ``_limit``, as well. Absent numbers are empty.
+
+def render(board: Board) -> str:
+    """Model, paradigm, its standing; then for each column its value, ``_low``, ``_high`` and ``_status``.
+
+    ``_status`` is done, reported, submitted, failed, missing or skipped. Columns with several seeds or a limit have
+    ``_sd`` and ``_seeds``, or ``_limit``, as well. Absent numbers are empty.
     """
     file = io.StringIO(newline="")
     writer = csv.writer(file, lineterminator="\n")
     entries = [[row.entries[i] for row in board.rows] for i in range(len(board.columns))]
     fields = [list(_fields(column, found)) for column, found in zip(board.columns, entries, strict=True)]
-    writer.writerow(["model", "paradigm", "average_rank", *(name for group in fields for name, _ in group)])
+    writer.writerow(["model", "paradigm", *LEAD, *(name for group in fields for name, _ in group)])
     for row in board.rows:
         values = [_value(e, field) for e, group in zip(row.entries, fields, strict=True) for _, field in group]
-        writer.writerow([guard(row.model), guard(row.paradigm), row.average_rank, *values])
+        writer.writerow([guard(row.model), guard(row.paradigm), *_lead(row), *values])
     return file.getvalue()
 
 
 def guard(text: str) -> str:
     """A name on one line; if a spreadsheet would run it as a formula, made inert (OWASP, CSV injection)."""
     plain = one_line(text)
-    return f"'{plain}" if plain.startswith(("=", "+", "-", "@")) else plain
+    return f"'{plain}" if plain.startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠")) else plain
+
+
+def _lead(row: Row) -> list[Value]:
+    s = row.standing
+    standing = [None] * 6 if s is None else [s.score, s.low, s.high, s.rank, s.best, s.worst]
+    return [*standing, row.average_rank]
 
 
 def _fields(column: Column, entries: list[Entry]) -> Iterator[tuple[str, str]]:
@@ -50,7 +59,7 @@ def _fields(column: Column, entries: list[Entry]) -> Iterator[tuple[str, str]]:
 
 
 def _value(entry: Entry, field: str) -> Value:
-    if field == "status" and entry.status == "done" and entry.kind == "reported":
-        return "reported"
+    if field == "status" and entry.status == "done" and entry.kind != "measured":
+        return entry.kind
     value: Value = getattr(entry, field)
     return value

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from harness.board.numbers import interval, number, one_line, rank, score
+from harness.board.lead import Leads, Tie, drawable, lanes, leads, width
+from harness.board.numbers import interval, number, one_line, score, short
 from harness.board.table import Board, Column, Entry, Row
 
 if TYPE_CHECKING:
@@ -16,21 +17,38 @@ if TYPE_CHECKING:
 Scale = tuple[float, float]
 HUES = 8
 """Colours of paradigms in the template; further paradigms start over."""
+FEW = 8
+"""Models named in a title."""
 
 
 def render(board: Board) -> str:
     """The page."""
     scales = [_scale([row.entries[i] for row in board.rows]) for i in range(len(board.columns))]
     hues = {p: i % HUES for i, p in enumerate(sorted({row.paradigm for row in board.rows}))}
-    starts = _starts(board.columns)
+    starts, found, runs = _starts(board.columns), leads(board), drawable(lanes(board.ties))
+    about = partial(_row, columns=board.columns, scales=scales, starts=starts, found=found)
     return _template().render(
         board=board,
         groups=[(name, len(list(group))) for name, group in groupby(board.columns, key=lambda c: c.dataset)],
         columns=[_header(board, i, i in starts) for i in range(len(board.columns))],
         hues=hues,
-        ranked=[_row(row, board.columns, scales, starts) for row in board.ranked],
-        unranked=[_row(row, board.columns, scales, starts) for row in board.unranked],
+        leads=found,
+        lead_width=2 + found.averaged if found.ranked else 0,
+        lanes=width(runs),
+        notes=[*board.footnotes, *(() if runs else found.notes)],
+        ranked=[{**about(row), "ties": _ties(at, runs, board)} for at, row in enumerate(board.ranked)],
+        unranked=[{**about(row), "ties": {"bars": (), "title": ""}} for row in board.unranked],
     )
+
+
+def _ties(at: int, runs: Sequence[Tie], board: Board) -> dict[str, Any]:
+    """The bars beside a ranked row, and the models that they join it with."""
+    own = [tie for tie in runs if tie.first <= at <= tie.last]
+    joined = sorted({i for tie in own for i in range(tie.first, tie.last + 1)} - {at})
+    names = [short(board.ranked[i].model) for i in joined]
+    bars = [{"lane": tie.lane, "opens": tie.first == at, "closes": tie.last == at} for tie in own]
+    told = ", ".join(names[:FEW]) + f" and {len(names) - FEW} more" * (len(names) > FEW)
+    return {"bars": bars, "title": f"not told apart from {told}" if names else ""}
 
 
 @lru_cache(maxsize=1)
@@ -70,7 +88,9 @@ def _scale(entries: Sequence[Entry]) -> Scale:
     return (min(found), max(found)) if found else (0.0, 0.0)
 
 
-def _row(row: Row, columns: Sequence[Column], scales: Sequence[Scale], starts: set[int]) -> dict[str, Any]:
+def _row(
+    row: Row, columns: Sequence[Column], scales: Sequence[Scale], starts: set[int], found: Leads
+) -> dict[str, Any]:
     about = [str(row.card[k]) for k in ("method", "data") if row.card.get(k)]
     if row.card.get("epochs"):
         about.append(f"{row.card['epochs']} epochs")
@@ -78,7 +98,7 @@ def _row(row: Row, columns: Sequence[Column], scales: Sequence[Scale], starts: s
         {**_cell(e, c, scale), "starts": i in starts}
         for i, (e, c, scale) in enumerate(zip(row.entries, columns, scales, strict=True))
     ]
-    return {"row": row, "rank": rank(row.average_rank), "about": " · ".join(about), "cells": cells}
+    return {"row": row, "lead": found.of[row.model], "about": " · ".join(about), "cells": cells}
 
 
 def _cell(entry: Entry, column: Column, scale: Scale) -> dict[str, Any]:

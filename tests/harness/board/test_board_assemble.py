@@ -17,12 +17,13 @@ def notes(board: Board) -> str:
     return "\n".join(board.footnotes)
 
 
-def test_models_are_ordered_by_their_average_rank(make: Make) -> None:
+def test_models_are_ordered_by_their_mean_score_and_have_an_average_rank(make: Make) -> None:
     scores = {"a": (90.0, 70.0), "b": (80.0, 60.0), "c": (85.0, 80.0)}
     board = build(
         make(m, t, v) for m, vs in scores.items() for t, v in zip(("linear@digits", "knn@digits"), vs, strict=True)
     )
-    assert [(row.model, row.average_rank) for row in board.rows] == [("a", 1.5), ("c", 1.5), ("b", 3.0)]
+    assert [(row.model, row.average_rank) for row in board.rows] == [("c", 1.5), ("a", 1.5), ("b", 3.0)]
+    assert [row.standing and row.standing.score for row in board.rows] == pytest.approx([82.5, 80.0, 70.0])
     assert board.entry("a", LINEAR).rank == 1
     assert board.entry("a", KNN).rank == 2
     assert [board.entry(m, KNN).place for m in "abc"] == [2, None, 1]
@@ -67,7 +68,7 @@ def test_a_task_that_failed_for_all_counts_for_no_rank(make: Make) -> None:
     assert [row.average_rank for row in board.rows] == [1.0, 2.0]
     assert {c.name: c.ranked for c in board.columns} == {LINEAR: True, KNN: False}
     assert f"{KNN}: no model has a score" in notes(board)
-    assert "over 1 column;" in notes(board)
+    assert "in one column" in board.rule.text
 
 
 def test_seeds_become_mean_and_standard_deviation(make: Make) -> None:
@@ -166,14 +167,12 @@ def test_limited_and_full_scores_are_not_mixed_silently(make: Make) -> None:
 @pytest.mark.parametrize(
     ("first", "second", "note"),
     [
-        ({"version": 1}, {"version": 2}, "metric version 1 and 2"),
         ({"facts": {"precision": "bf16"}}, {"facts": {"precision": "fp32"}}, "precision bf16 and fp32"),
         (
             {"facts": {"dataset": {"revision": "a"}}},
             {"facts": {"dataset": {"revision": "b"}}},
             "dataset revision a and b",
         ),
-        ({"facts": {"task": {"version": 1}}}, {"facts": {"task": {"version": 3}}}, "task version 1 and 3"),
     ],
 )
 def test_unlike_scores_in_a_column_are_told(make: Make, first: dict, second: dict, note: str) -> None:
@@ -181,6 +180,94 @@ def test_unlike_scores_in_a_column_are_told(make: Make, first: dict, second: dic
     assert same.columns[0].note == ""
     board = build([make("a", "linear@digits", 90.0, **first), make("b", "linear@digits", 80.0, **second)])
     assert board.columns[0].note == f"mixed: {note}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ({"version": 1}, {"version": 2}, "linear@digits top1 version 1, superseded by version 2"),
+        (
+            {"facts": {"task": {"version": 2}}},
+            {"facts": {"task": {"version": 10}}},
+            "linear@digits version 2, superseded by version 10",
+        ),
+    ],
+)
+def test_scores_of_two_versions_never_stand_in_one_column(make: Make, old: dict, new: dict, told: str) -> None:
+    records = [make("a", "linear@digits", 90.0, **old), make("b", "linear@digits", 80.0, **new)]
+    for order in (records, records[::-1]):
+        board = build(order)
+        assert (board.entry("a", LINEAR).status if "a" in [r.model for r in board.rows] else "gone") in (
+            "missing",
+            "gone",
+        )
+        assert [row.model for row in board.ranked] == ["b"]
+        assert f"1 records of {told}, are not shown." in notes(board)
+    both = build([make("a", "linear@digits", 90.0, **old), make("a", "linear@digits", 70.0, key="n", **new)])
+    assert both.entry("a", LINEAR).value == 70.0
+
+
+def test_a_score_of_no_known_version_is_kept(make: Make) -> None:
+    known = make("a", "linear@digits", 90.0, facts={"task": {"version": 2}})
+    board = build([known, make("b", "linear@digits", 80.0, kind="reported")])
+    assert [row.model for row in board.ranked] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("data", "within", "flagged"),
+    [
+        ("CIFAR-10 train", (), True),
+        ("cifar10", (), True),
+        ("imagenet-1k, CIFAR10", (), True),
+        ("imagenet-21k", ("imagenet-1k", "imagenet-21k"), True),
+        ("cifar100", (), False),
+        ("imagenet-1k", (), False),
+        ("", (), False),
+        ("none", (), False),
+    ],
+)
+def test_a_model_trained_on_the_dataset_is_flagged(make: Make, data: str, within: tuple, flagged: bool) -> None:
+    board = build([make("a", "knn@cifar10[x]", 90.0, card={"data": data}, dataset={"within": list(within)})])
+    entry = board.rows[0].entries[0]
+    assert (entry.overlap, entry.mark) == (flagged, "◊" * flagged)
+    assert ("◊ trained on images of the dataset" in notes(board)) == flagged
+    named = make("a", "knn@mine", 90.0, card={"data": "CIFAR-10"}, facts={"dataset": {"name": "cifar10"}})
+    assert build([named]).rows[0].entries[0].overlap, "the card's name, whatever the task calls it"
+
+
+def test_a_submitted_score_stands_between_a_measured_and_a_published_one(make: Make) -> None:
+    kinds = {kind: make("a", "linear@digits", v, key=kind, kind=kind) for kind, v in
+             (("measured", 90.0), ("submitted", 80.0), ("reported", 70.0))}  # fmt: skip
+    board = build(kinds.values())
+    assert (board.entry("a", LINEAR).value, board.entry("a", LINEAR).mark) == (90.0, "")
+    assert "a submitted score too" in notes(board)
+    board = build([kinds["reported"], kinds["submitted"]])
+    assert (board.entry("a", LINEAR).value, board.entry("a", LINEAR).mark) == (80.0, "§")
+    assert board.entry("a", LINEAR).kind == "submitted"
+    assert "§ submitted" in notes(board)
+    assert board.counts["submitted"] == 1
+    failed = make("a", "linear@digits", key="f", reason="no disk")
+    assert build([kinds["submitted"], failed]).entry("a", LINEAR).value == 80.0
+
+
+def test_a_row_knows_what_its_model_costs(make: Make) -> None:
+    def provenance(task: float, metric: float, **cost: float) -> dict:
+        return {
+            "seconds": {"passes": 10.0, "task": task, "metric": metric},
+            "peak_memory": {"process": 5},
+            "cost": cost,
+        }
+
+    board = build([
+        make("a", "linear@digits", 90.0, provenance=provenance(3.0, 1.0), finished=2e9),
+        make("a", "linear@digits", 0.1, metric="ece", provenance=provenance(3.0, 2.0), card={"parameters": 9}),
+        make("a", "knn@digits", 80.0, provenance=provenance(4.0, 0.5, flops=7, parameters=11, images_per_second=2.5)),
+        make("b", "knn@digits", 80.0, kind="reported", card={"parameters": 9}),
+    ])  # fmt: skip
+    assert {row.model: tuple(row.cost) for row in board.rows} == {
+        "a": (pytest.approx(10 + 3 + 4 + 3.5), 2.5, 5, 11, 7),
+        "b": (None, None, None, 9, None),
+    }
 
 
 def test_a_seed_without_a_score_leaves_those_of_the_others(make: Make) -> None:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.board.numbers import interval, number, one_line, rank, score
-from harness.board.table import Entry
+from harness.board.numbers import interval, mean_rank, number, one_line, rank, score, short, total
+from harness.board.table import Entry, Standing
 
 
 def text(entry: Entry, unit: str) -> str:
@@ -53,8 +53,26 @@ def test_marks_follow_the_value() -> None:
     assert score(Entry("done", 80.0, mark="‡†"), "%") == "80.0‡†"
 
 
-def test_rank() -> None:
-    assert (rank(1.5), rank(None)) == ("1.50", "—")
+@pytest.mark.parametrize(
+    ("best", "worst", "expected"), [(1, 3, "1–3"), (2, 2, "2"), (None, None, "(2)")], ids=["some", "certain", "unknown"]
+)
+def test_rank(best: int | None, worst: int | None, expected: str) -> None:
+    assert rank(Standing(80.0, None, None, 2, best, worst)) == expected
+    assert rank(None) == "–"
+
+
+def test_what_the_order_is_by() -> None:
+    assert total(Standing(80.04, 78.0, 81.0, 1, 1, 2), "score") == ("80.0", "±1.5")
+    assert total(Standing(2.5, 2.0, 3.5, 1, 1, 2), "rank") == ("2.50", "±0.75")
+    assert total(Standing(80.04, None, None, 1, None, None), "logit") == ("80.0", "")
+    assert total(None, "score") == ("", "")
+    assert (mean_rank(1.5), mean_rank(None)) == ("1.50", "")
+
+
+def test_a_very_long_name_keeps_its_ends() -> None:
+    name = short(f"begin{'x' * 10_000}end")
+    assert (len(name), name[:5], name[-3:]) == (120, "begin", "end")
+    assert short("a\nb") == "a b"
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\r\nb", "a\u2028b", "a\x1b\tb", " a  b ", "a\u202eb", "a\x00b"])
