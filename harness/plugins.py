@@ -23,7 +23,7 @@ from harness.registry import Origin, Registrar, Registry, plural
 from harness.suite import Suite
 
 DISTRIBUTION = "ssl-harness"
-KINDS = ("model", "dataset", "task", "metric", "analysis", "reported", "engine", "catalogue")
+KINDS = ("model", "dataset", "task", "metric", "analysis", "reported", "reporter", "engine", "catalogue")
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,14 @@ def register_reported(register: Register) -> None:
 
 
 @hookspec
+def register_reporters(register: Register) -> None:
+    """Offer reporters that ``harness run --report NAME`` switches on: classes with event hooks, made without arguments.
+
+    A plugin whose own module or object implements event hooks reports every run.
+    """
+
+
+@hookspec
 def register_engines(register: Register) -> None:
     """Offer engines: functions ``run(plan, host, options) -> Summary`` that decide where cells run."""
 

@@ -8,7 +8,7 @@ from harness.cli.common import make_host, print_table
 from harness.transforms.names import NAMES
 
 KINDS = {"models": "model", "datasets": "dataset", "tasks": "task", "metrics": "metric", "analyses": "analysis",
-         "reported": "reported", "engines": "engine"}  # fmt: skip
+         "reported": "reported", "reporters": "reporter", "engines": "engine"}  # fmt: skip
 
 
 def list_(

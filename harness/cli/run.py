@@ -41,6 +41,7 @@ def run(
     force: bool = typer.Option(False, "--force", help="Compute everything anew."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Print the plan only."),
     fail_fast: bool = typer.Option(False, "--fail-fast", help="Stop at the first failed cell."),
+    reporters: list[str] = typer.Option(None, "--report", help="Also tell these: mlflow, wandb, tensorboard."),
 ) -> None:
     """Run a suite: compute what is missing, print the ranked board."""
     from harness import api
@@ -62,7 +63,7 @@ def run(
                         fail_fast=fail_fast, engine=engine)  # fmt: skip
     console = make_console()
     host.manager.register(ProgressReporter(console))
-    summary = api.run(planned, folder, host, **options)
+    summary = api.run(planned, folder, host, reporters=split_names(reporters) or (), **options)
     board = api.leaderboard(folder, columns=api.selection(planned.suite), plan=planned, keys=summary.keys)
     report(summary, board, folder, console)
     raise typer.Exit(130 if summary.interrupted else 1 if summary.failed else 0)

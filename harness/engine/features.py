@@ -18,10 +18,12 @@ from torch import Tensor
 from harness import pixels, taps
 from harness.cache import ArrayStore, ArrayWriter
 from harness.datasets import Dataset
+from harness.engine.cost import recalled
 from harness.engine.families import Views, draw
 from harness.engine.folds import FoldImages, Served, judge_by
 from harness.engine.live import LiveModel
 from harness.engine.options import Options
+from harness.engine.rows import in_order_of, not_sorted, placed
 from harness.engine.used import UsedSplit
 from harness.errors import CorruptImageError, HarnessError, OutputError
 from harness.identity import embedding_key, images_digest, pixels_key
@@ -117,6 +119,7 @@ class Features:
         if not missing:
             return
         writers: dict[str, ArrayWriter] = {}
+        pace = 0.0
 
         def create(key: str, shape: tuple[int, ...]) -> NDArray[Any]:
             gram = read(missing[key].layer).reduction == "gram"  # which is in float32 whatever the forward pass is in
@@ -125,8 +128,9 @@ class Features:
             return writers[key].array
 
         def report(done: int, speed: float) -> None:
-            where = live.model.name, used.source, used.name
-            self.progress(PassProgress(*where, done * views, len(rows) * views, speed * views, view))
+            nonlocal pace
+            pace, where = speed * views, (live.model.name, used.source, used.name)
+            self.progress(PassProgress(*where, done * views, len(rows) * views, pace, view))
 
         family, views = Views.of(view), size(view)
         samples = {key: used.sampled(feature) for key, feature in missing.items()}
@@ -144,8 +148,9 @@ class Features:
             batches = self._batches(used, rows, seen(live.model.preprocess, view), live.forward.batch_size)
             transform = family.transform(ids, live.model.preprocess.size, live.device) if family else unchanged
             sweep(live.forward, batches, sinks, ids, report, transform, views)
+            cost = live.cost | (live.speed(pace) if view == "clean" else {})
             for key, feature in missing.items():
-                writers[key].commit(self._facts(live, used, feature))
+                writers[key].commit(self._facts(live, used, feature) | {"cost": cost})
         finally:
             for writer in writers.values():
                 writer.discard()
@@ -228,6 +233,16 @@ class Features:
         )  # fmt: skip
         return data, withheld
 
+    def cost(self, live: LiveModel, task: BoundTask) -> dict[str, Any]:
+        """What is known of the cost of a task's features, also of those stored by an earlier run."""
+        keys = {
+            self._key(live, self.used(task.dataset, fold.split), feature)
+            for name, fold in fold_indices(self.suite, task).items()
+            for each in task.protocol.needs.of_fold(name)
+            for feature in resolved(live, each)
+        }
+        return {**live.cost, **recalled(self.store.facts("embeddings", key) for key in sorted(keys))}
+
     def _layers(self, live: LiveModel, task: BoundTask) -> tuple[str, ...]:
         """The layers that a task's taps stand for, in the encoder's order."""
         wanted = {
@@ -277,20 +292,3 @@ def known_layers(live: LiveModel, task: BoundTask) -> tuple[str, ...]:
     needs = task.protocol.needs
     one = len(needs.layers or ()) < 2 and not any(map(taps.is_pattern, needs.layers or ()))
     return () if one else live.encoder.layers
-
-
-def not_sorted(rows: NDArray[np.int64]) -> bool:
-    """Whether rows are in a random order."""
-    return bool((np.diff(rows) < 0).any())
-
-
-def in_order_of(first: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """All `rows`, those of `first` at the beginning and in its order."""
-    return np.concatenate([first, np.setdiff1d(rows, first)])
-
-
-def placed(own: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where each of a sweep's rows stands among a sink's own; -1 for those that are not."""
-    order = np.argsort(own)
-    at = np.minimum(np.searchsorted(own, rows, sorter=order), len(own) - 1)
-    return np.where(own[order[at]] == rows, order[at], -1)

@@ -1,4 +1,4 @@
-"""What the host puts into a task's folds: their features and images, and the judge of the val fold."""
+"""What the host puts into a task's folds: features, images, the judge of the val fold; whether they suffice."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.errors import HarnessError, UndefinedError
 from harness.evidence import Evidence
 from harness.metrics import Metric, value
 from harness.models import Geometry
-from harness.tasks import Augment
+from harness.tasks import Augment, TaskData
 
 
 @dataclass(frozen=True)
@@ -83,3 +83,23 @@ def judge_by(metrics: Sequence[Metric], targets: Tensor | None) -> Callable[[Evi
         return number if metric.higher_is_better else -number
 
     return judge
+
+
+def check_train(task: str, data: TaskData) -> None:
+    """Raises `HarnessError` when nothing can be learnt from the training images, or chosen on the others."""
+    if empty := [name for name, fold in data.folds.items() if fold.given is not None and len(fold.given) == 0]:
+        raise HarnessError(f"{task}: no image is left in the {empty[0]} fold: more images are needed")
+    if "train" not in data.folds:
+        return
+    targets = data.train.targets
+    if targets.is_floating_point():
+        return
+    classes = len(torch.unique(targets)) if not data.multilabel else 2
+    if len(targets) < 2 or classes < 2:
+        raise HarnessError(
+            f"{task}: {len(targets)} training images of {classes} class(es); at least two of each are needed"
+        )
+    if not data.multilabel and len(targets) < data.num_classes:
+        raise HarnessError(
+            f"{task}: {len(targets)} training images for {data.num_classes} classes; at least one a class is needed"
+        )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import torch
 
 from harness.encoder import Encoder
-from harness.engine.options import Options
+from harness.engine.cost import measured
+from harness.engine.options import Options, environment
 from harness.errors import HarnessError
 from harness.identity import digest, file_digest, model_fingerprint
 from harness.memory import own_code
@@ -52,6 +54,19 @@ class LiveModel:
         default = default_batch_size(self.model.preprocess.size, self.device, torch.get_num_threads())
         size = self.options.batch_size or default
         return Forward(self.encoder, self.device, self.precision, size)
+
+    @property
+    def cost(self) -> dict[str, Any]:
+        """Parameters and FLOPs, once the encoder is on the device; see `harness.engine.cost`."""
+        return self._cost if "forward" in self.__dict__ else {}
+
+    @cached_property
+    def _cost(self) -> dict[str, Any]:
+        return dict(measured(self.forward))
+
+    def speed(self, images_per_second: float) -> dict[str, Any]:
+        """How fast a pass was, decoding included, and on what."""
+        return {"images_per_second": round(images_per_second, 2), "device": environment(self.device)["device"]}
 
     def release(self) -> None:
         """Make room on the device for the next model."""

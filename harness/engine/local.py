@@ -18,6 +18,7 @@ import torch
 from harness import evidence_files
 from harness.cache import ArrayStore, default_arrays
 from harness.engine.features import Features
+from harness.engine.folds import check_train
 from harness.engine.job import Announcer, Job
 from harness.engine.live import LiveModel
 from harness.engine.options import Options, resolve_device
@@ -30,7 +31,7 @@ from harness.passes import arithmetic, place
 from harness.planning import Cell, Plan, dataset_identity, fold_indices, task_identity
 from harness.plugins import Host
 from harness.records import Summary, sweep, write_atomically
-from harness.tasks import Feature, TaskData
+from harness.tasks import Feature
 
 
 def run_local(plan: Plan, host: Host, options: Options) -> Summary:
@@ -58,8 +59,10 @@ def run_local(plan: Plan, host: Host, options: Options) -> Summary:
     finally:
         summary.seconds = round(time.perf_counter() - start, 3)
         summary.excluded_images = sorted(run.features.excluded)
-        summary.warnings += [str(failure) for failure in host.failures]
+        summary.warnings += map(str, host.failures)
+        told = len(host.failures)
         host.emit("run_finished", summary=summary)
+        summary.warnings += map(str, host.failures[told:])
     write_atomically(options.out / "summary.json", summary.model_dump_json(indent=1).encode() + b"\n")
     return summary
 
@@ -100,7 +103,7 @@ class LocalRun:
     def pair(self, cell: Cell) -> None:
         """A metric of two models' evidence."""
         if not self.recorder.reuse(cell):
-            self.recorder.guard([cell], lambda: self._measure(cell, self._both(cell), {}, {}))
+            self.recorder.guard([cell], lambda: self._measure(cell, self._both(cell), {}, {}, {}))
 
     def _cells(self, model: str, task: str, seed: int) -> tuple[Cell, ...]:
         names = [m for m in self.plan.pairs[task] if not self.plan.metrics[m].pair]
@@ -192,9 +195,10 @@ class LocalRun:
         facts = {"fingerprint": live.fingerprint, "weights": live.weights, "architecture": dict(live.model.identity),
                  "preprocess": live.model.preprocess.model_dump(mode="json"),
                  "excluded": self.features.excluded_of(self.plan.tasks[job.task])}  # fmt: skip
+        cost = self.store.facts("evidence", job.key).get("cost", {})
         for cell in job.cells if variants else ():
             if variants and not self.recorder.reuse(cell):  # another run may have finished it meanwhile
-                self.recorder.guard([cell], partial(self._measure, cell, (variants,), facts, seconds))
+                self.recorder.guard([cell], partial(self._measure, cell, (variants,), facts, seconds, cost))
 
     def _stored(self, job: Job) -> Variants | None:
         return None if self.options.force else self._load(job.task, job.key)
@@ -229,7 +233,8 @@ class LocalRun:
                 raise HarnessError(f"task {job.task} must return {kind.__name__}, not {type(found).__name__}")
             variants[variant] = found.cpu().join(**withheld)
             variants[variant].check(len(withheld["targets"]), data.num_classes)
-        facts = {"model": job.model, "task": job.task, "seed": job.seed}
+        cost = self.features.cost(live, self.plan.tasks[job.task])
+        facts = {"model": job.model, "task": job.task, "seed": job.seed, "cost": cost}
         self.store.publish("evidence", job.key, "safetensors", lambda path: evidence_files.save(variants, path), facts)
         shutil.rmtree(scratch, ignore_errors=True)
         return variants
@@ -248,8 +253,9 @@ class LocalRun:
         return tuple(variants for _, variants in sides)
 
     def _measure(
-        self, cell: Cell, sides: tuple[Variants, ...], facts: Mapping[str, Any], seconds: dict[str, float]
-    ) -> None:
+        self, cell: Cell, sides: tuple[Variants, ...], facts: Mapping[str, Any], seconds: dict[str, float],
+        cost: Mapping[str, Any],
+    ) -> None:  # fmt: skip
         """Score the variants that all sides have, except those on which the metric is undefined.
 
         Raises `UndefinedError` when it is on the first, and where two sides have none in common.
@@ -265,7 +271,7 @@ class LocalRun:
             except UndefinedError:
                 if not found:  # the first is the one that ranks, and no other may take its place
                     raise
-        self.recorder.done(cell, found, facts, seconds | {"metric": round(time.perf_counter() - start, 3)})
+        self.recorder.done(cell, found, facts, seconds | {"metric": round(time.perf_counter() - start, 3)}, cost)
 
 
 def works(action: Callable[[], Any]) -> bool:
@@ -277,23 +283,3 @@ def works(action: Callable[[], Any]) -> bool:
     except Exception:  # whatever it is, it comes again from the task that causes it
         return False
     return True
-
-
-def check_train(task: str, data: TaskData) -> None:
-    """Raises `HarnessError` when nothing can be learnt from the training images, or chosen on the others."""
-    if empty := [name for name, fold in data.folds.items() if fold.given is not None and len(fold.given) == 0]:
-        raise HarnessError(f"{task}: no image is left in the {empty[0]} fold: more images are needed")
-    if "train" not in data.folds:
-        return
-    targets = data.train.targets
-    if targets.is_floating_point():
-        return
-    classes = len(torch.unique(targets)) if not data.multilabel else 2
-    if len(targets) < 2 or classes < 2:
-        raise HarnessError(
-            f"{task}: {len(targets)} training images of {classes} class(es); at least two of each are needed"
-        )
-    if not data.multilabel and len(targets) < data.num_classes:
-        raise HarnessError(
-            f"{task}: {len(targets)} training images for {data.num_classes} classes; at least one a class is needed"
-        )

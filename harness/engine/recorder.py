@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
 from typing import Any, Literal, TypeVar
 
 from harness.datasets import DatasetCard
@@ -21,7 +20,7 @@ T = TypeVar("T")
 
 def about(card: DatasetCard) -> dict[str, Any]:
     """What a record says of its dataset, so that boards and analyses can group by it."""
-    facts = card.model_dump(mode="json", include={"title", "domain", "near", "collection", "kind"})
+    facts = card.model_dump(mode="json", include={"title", "domain", "near", "collection", "kind", "within"})
     return facts | {"classes": card.num_classes}
 
 
@@ -88,11 +87,17 @@ class Recorder:
         self.host.emit("cell_finished", record=record)
         return True
 
-    def done(self, cell: Cell, scores: list[Score], facts: Mapping[str, Any], seconds: dict[str, float]) -> None:
+    def done(
+        self, cell: Cell, scores: list[Score], facts: Mapping[str, Any], seconds: dict[str, float],
+        cost: Mapping[str, Any],
+    ) -> None:  # fmt: skip
         """Record a finished cell."""
         provenance = self.environment | {"seconds": seconds, "peak_memory": peak_memory(self.device)}
-        found = tuple(ScoreData.model_validate(asdict(score)) for score in scores)
-        record = self._record(cell, "done", scores=found, facts=self._facts(cell) | dict(facts), provenance=provenance)
+        provenance |= {"cost": dict(cost)} if cost else {}
+        found = tuple(ScoreData(value=s.value, low=s.low, high=s.high, n=s.n, variant=s.variant) for s in scores)
+        facts = self._facts(cell) | dict(facts)
+        draws = scores[0].draws if self.plan.tasks[cell.task].primary.name == cell.metric else None
+        record = self._record(cell, "done", scores=found, draws=draws, facts=facts, provenance=provenance)
         self.records.write(record)
         self.summary.keys[cell] = record.key
         self.summary.done += 1
