@@ -10,8 +10,12 @@ import typer
 from harness.cli import (
     analyze,
     check,
+    compare,
     data,
+    diff,
     doctor,
+    export,
+    import_,
     import_reported,
     index,
     leaderboard,
@@ -22,6 +26,8 @@ from harness.cli import (
     plugins,
     run,
     show,
+    site,
+    verify,
 )
 from harness.cli.common import Globals
 from harness.errors import HarnessError
@@ -62,8 +68,14 @@ app.command("plan")(plan.plan)
 app.command("list")(listing.list_)
 app.command("show")(show.show)
 app.command("leaderboard")(leaderboard.leaderboard)
+app.command("compare")(compare.compare)
+app.command("diff")(diff.diff)
+app.command("site")(site.site)
 app.command("analyze")(analyze.analyze)
 app.command("import-reported")(import_reported.import_reported)
+app.command("export")(export.export)
+app.command("import")(import_.import_)
+app.command("verify")(verify.verify)
 app.command("index")(index.index)
 app.command("plugins")(plugins.plugins)
 app.command("doctor")(doctor.doctor)
