@@ -22,6 +22,7 @@ class Scale(NamedTuple):
 
 
 LINEAR = Scale(lambda v: v, lambda v: v)
+LOG = Scale(math.log10, lambda at: 10.0**at)
 
 
 def logit(low: float, high: float) -> Scale:
@@ -67,6 +68,8 @@ def ticks(scale: Scale, ends: tuple[float, float], inches: float) -> list[tuple[
     if not high > low:  # beyond what the scale tells apart
         return []
     gap = GAP / inches * (ends[1] - ends[0])
+    if scale is LOG and (decades := _decades(ends, gap)):
+        return decades
     exponent = math.floor(math.log10(high - low))
     found: dict[float, float] = {}
     for step in (m * 10.0**e for e in range(exponent, exponent - 3, -1) for m in (5, 2, 1)):
@@ -80,6 +83,17 @@ def ticks(scale: Scale, ends: tuple[float, float], inches: float) -> list[tuple[
             if found and abs(found[nearest] - bare) > 2.5 * gap and beyond:
                 found[beyond[-1 if first else 0]] = at[beyond[-1 if first else 0]]
     return [(at, f"{v:g}".replace("-", "−")) for v, at in sorted(found.items())]
+
+
+def _decades(ends: tuple[float, float], gap: float) -> list[tuple[float, str]]:
+    """Powers of ten, those that have room, with 2 and 5 or 3 times each where these have; none for less than two."""
+    powers = range(math.floor(ends[0]), math.ceil(ends[1]) + 1)
+    for digits, every in (((1, 2, 5), 1), ((1, 3), 1), *(((1,), n) for n in range(1, len(powers)))):
+        numbers = [digit * 10.0**e for e in powers[::every] for digit in digits]
+        shown = [(at, v) for v in numbers if ends[0] <= (at := math.log10(v)) <= ends[1]]
+        if all(b[0] - a[0] >= gap for a, b in pairwise(shown)):
+            return [(at, f"{v:g}") for at, v in shown] if len(shown) > 1 else []
+    return []
 
 
 def _rounded(times: int, step: float) -> float:

@@ -39,7 +39,7 @@ class Point:
 @drawing()
 def scatter(
     points: Sequence[Point], x: Axis, y: Axis, title: str, *, subtitle: str = "", hollow: str = "",
-    groups: Iterable[str] = (), line: bool = True,
+    groups: Iterable[str] = (), line: bool = True, steps: Sequence[tuple[float, float]] = (),
 ) -> Figure:  # fmt: skip
     """A scatter plot with every point labelled, clear of the others, and the least-squares line.
 
@@ -48,6 +48,7 @@ def scatter(
         hollow: what a hollow mark means.
         groups: all that other plots have, so that each has its colour in all of them.
         line: whether the least-squares line is drawn.
+        steps: where a stair rises, from the left, such as a Pareto front.
 
     Its rows are `label`, `group`, `hollow`, and `x` and `y` in original units.
     """
@@ -61,6 +62,9 @@ def scatter(
     _labels(sheet, shown, ends)
     if line and (found := fitted([(p.x, p.y) for p in shown])):
         axes.plot(*zip(*found, strict=True), color=SOFT, linewidth=1.1, linestyle=(0, (1, 3)), dash_capstyle="round")
+    if steps:
+        stair = [*steps, (ends[0][1], steps[-1][1])]
+        axes.plot(*zip(*stair, strict=True), color=SOFT, linewidth=1.1, drawstyle="steps-post")
     _marks(axes, shown, styles)
     left_out = f"{len(points) - len(shown)} without a value left out" if len(shown) < len(points) else ""
     sheet.header(

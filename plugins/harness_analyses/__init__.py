@@ -60,3 +60,18 @@ def register_analyses(register):
         "harness_analyses.geometry_transfer:geometry_transfer",
         summary="transfer predicted from geometry, model by model, against ImageNet top-1 (Cosentino et al. 2022)",
     )
+    register(
+        "critical_differences",
+        "harness_analyses.critical_differences:critical_differences",
+        summary="which models' mean ranks differ: Friedman, Nemenyi, Wilcoxon-Holm, and their diagram (Demšar 2006)",
+    )
+    register(
+        "win_rates",
+        "harness_analyses.win_rates:win_rates",
+        summary="in which share of the columns each model beats each other",
+    )
+    register(
+        "cost_quality",
+        "harness_analyses.cost_quality:cost_quality",
+        summary="score against parameters, operations, inference and evaluation time, with the Pareto front",
+    )

@@ -6,10 +6,13 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.plots.style import PARADIGMS
 
 if TYPE_CHECKING:
-    from harness.board import Board
+    from harness.board import Board, Column
     from harness.evidence import Evidence
 
 _ORDER = {name: at for at, name in enumerate(PARADIGMS)}
@@ -27,6 +30,15 @@ def paradigms(board: Board) -> dict[str, str]:
         return (_ORDER.get(item[1], len(_ORDER)), item[1], item[0])
 
     return dict(sorted((known | others).items(), key=place))
+
+
+def oriented(board: Board) -> tuple[NDArray[np.float64], list[Column]]:
+    """The scores of the ranked models in the T ranked columns, (T, M), so that higher is better; and those columns."""
+    counted = [(i, column) for i, column in enumerate(board.columns) if column.ranked]
+    scores = [[row.entries[i].value for row in board.ranked] for i, _ in counted]
+    signs = [[1.0 if column.higher_is_better else -1.0] for _, column in counted]
+    values = np.array(scores, np.float64).reshape(len(counted), len(board.ranked))
+    return values * np.array(signs).reshape(-1, 1), [column for _, column in counted]
 
 
 def tasks_with(board: Board, kind: type[Evidence]) -> list[str]:

@@ -96,10 +96,11 @@ def imagenet_correlation(board: Board) -> list[dict[str, Any]]:
     model's card reports. `left_out` counts the models that have the score but no ImageNet top-1.
 
     `pearson_ci` and `spearman_ci` are 95 % percentile bootstrap intervals over the models; over as few as 14 they are
-    a little narrow. All four are None below four models, or where a side is constant.
+    a little narrow. All four are None below four models, or where a side is constant. There are no rows where no
+    model's ImageNet top-1 is known.
     """
     top1, rows = imagenet_top1(board), []
-    for each in series(board):
+    for each in series(board) if top1 else ():
         found, models = _correlated(each, top1)
         rows.append(
             {

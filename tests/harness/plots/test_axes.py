@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from harness.plots.axes import GAP, LINEAR, Axis, Scale, logit, span, ticks
+from harness.plots.axes import GAP, LINEAR, LOG, Axis, Scale, logit, span, ticks
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,7 @@ from harness.plots.axes import GAP, LINEAR, Axis, Scale, logit, span, ticks
     [
         (59.5, 77.2, logit(0, 100)), (10, 99.5, logit(0, 100)), (96.1, 97.1, logit(0, 100)), (0.47, 0.74, logit(0, 1)),
         (2592, 4598, LINEAR), (-39.6, -28.8, LINEAR), (0.00012, 0.00019, LINEAR), (2e-12, 9e-12, LINEAR),
+        (1.2, 900, LOG), (23, 41, LOG), (0.002, 70, LOG), (1e-3, 1e9, LOG), (5, 5.2, LOG),
     ],
 )  # fmt: skip
 def test_ticks_are_round_numbers_in_their_places(low: float, high: float, scale: Scale) -> None:
@@ -40,6 +41,13 @@ def test_a_logit_axis_goes_there_and_back() -> None:
     assert scale.to(50) == 0
     assert scale.to(90) == pytest.approx(math.log(9))
     assert [scale.back(scale.to(v)) for v in (0.1, 60, 99.9)] == pytest.approx([0.1, 60, 99.9])
+
+
+def test_a_logarithmic_axis_has_decades() -> None:
+    assert [text for _, text in ticks(LOG, (0, 2), 6.6)] == ["1", "2", "5", "10", "20", "50", "100"]
+    assert [text for _, text in ticks(LOG, (0, 2), 2.0)] == ["1", "3", "10", "30", "100"]
+    assert [text for _, text in ticks(LOG, (0, 2), 1.0)] == ["1", "10", "100"]
+    assert [text for _, text in ticks(LOG, (0, 6), 2.0)] == ["1", "100", "10000", "1e+06"]
 
 
 def test_an_axis_has_all_finite_values_and_a_margin() -> None:

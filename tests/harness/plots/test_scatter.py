@@ -12,6 +12,7 @@ from drawings import ink, texts
 
 from harness.plots import Axis, Figure, Point, logit, paradigm_style, scatter
 from harness.plots.scatter import fitted
+from harness.plots.style import SOFT
 
 PERCENT = Axis("top1, %", logit(0, 100))
 PLAIN = Axis("x"), Axis("y")
@@ -99,3 +100,11 @@ def test_a_map_of_many_points_without_labels() -> None:
     assert len(re.findall("<use ", figure.svg)) >= 300
     assert "stroke-dasharray" not in figure.svg
     assert len(figure.rows) == 300
+
+
+def test_a_stair_rises_where_it_is_told() -> None:
+    """From (0, 1) along to 2, up to 3, and along to the end."""
+    given = [Point("a", 0, 1), Point("b", 2, 3), Point("c", 4, 2)]
+    plain, stepped = (scatter(given, *PLAIN, "t", line=False, steps=steps) for steps in ((), [(0, 1), (2, 3)]))
+    assert len(ink(stepped, SOFT)) > len(ink(plain, SOFT)) + 500
+    assert stepped.rows == plain.rows
