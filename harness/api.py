@@ -152,10 +152,12 @@ def ranking_of(runs: Sequence[Path | str]) -> Ranking:
 
 def _stored(runs: Sequence[Path], arrays: Path | None, key: str) -> Mapping[str, Evidence] | None:
     """The evidence of a key in the first store that has it; a file that cannot be read counts as absent."""
+    from harness.bundles.importing import SUBMITTED_ARRAYS
     from harness.cache import ArrayStore, default_arrays
     from harness.evidence_files import load
 
     stores = [*([arrays] if arrays else map(default_arrays, runs)), *(folder / "arrays" for folder in runs)]
+    stores += [folder / SUBMITTED_ARRAYS for folder in runs]
     paths = [ArrayStore(folder).path("evidence", key, "safetensors") for folder in stores]
     for path in filter(Path.is_file, paths):
         with suppress(HarnessError):

@@ -58,7 +58,7 @@ class Record(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-    schema_version: int = SCHEMA
+    schema_version: int = Field(SCHEMA, strict=True)
     status: Literal["done", "failed", "skipped"]
     model: str
     task: str

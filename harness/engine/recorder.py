@@ -62,11 +62,12 @@ class Recorder:
         return record_key(evidence, self.plan.metrics[cell.metric].identity, self.plan.suite.resamples)
 
     def finished(self, cell: Cell) -> Record | None:
-        """The cell's finished record, unless the run is forced or the file cannot be read: then it is made again."""
+        """The cell's finished record, if it was measured here, unless the run is forced or the file cannot be read."""
         if self.options.force:
             return None
         try:
-            return self.records.finished(cell, self.key(cell))
+            record = self.records.finished(cell, self.key(cell))
+            return record if record is not None and record.kind == "measured" else None
         except HarnessError as error:
             if str(error) not in self.summary.warnings:
                 self.summary.warnings.append(str(error))

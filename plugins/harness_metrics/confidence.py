@@ -45,7 +45,7 @@ def confidence_gap(p: Predictions) -> Weighted:
     return Weighted(lambda w: _mean(confidence, right, w) - _mean(confidence, 1 - right, w))
 
 
-@metric("confidence_auroc", accepts=Predictions, unit="%", bounds=(0, 100), skip=single_label)
+@metric("confidence_auroc", accepts=Predictions, unit="%", bounds=(0, 100), version=2, skip=single_label)
 def confidence_auroc(p: Predictions) -> Weighted:
     """Chance that a correct prediction is more confident than a wrong one, in percent: the area under the ROC curve.
 
@@ -67,7 +67,7 @@ def confidence_auroc(p: Predictions) -> Weighted:
     return Weighted(of)
 
 
-@metric("aurc", accepts=Predictions, unit="%", bounds=(0, 100), higher_is_better=False, skip=single_label)
+@metric("aurc", accepts=Predictions, unit="%", bounds=(0, 100), higher_is_better=False, version=2, skip=single_label)
 def aurc(p: Predictions) -> Weighted:
     """Area under the risk-coverage curve, in percent (Geifman et al. 2019, 1805.08206).
 
@@ -100,9 +100,13 @@ def _mean(confidence: Tensor, among: Tensor, weights: Tensor) -> Tensor:
 
 
 def _ranked(confidence: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The order by falling confidence, and the first and last rank that shares each rank's confidence, all (N,)."""
+    """The order by falling confidence, and the first and last rank that shares each rank's confidence, all (N,).
+
+    Confidences equal to a millionth are the same: all of kNN's are 1 at k = 1, and rounding would rank them.
+    """
     import torch
 
+    confidence = (confidence * 1e6).round()
     order = confidence.argsort(descending=True, stable=True)
     _, tie = torch.unique_consecutive(confidence[order], return_inverse=True)
     return order, torch.searchsorted(tie, tie), torch.searchsorted(tie, tie, right=True) - 1

@@ -245,3 +245,12 @@ cells = st.builds(Cell, names, names, names, st.integers(0, 99), st.none() | nam
 def test_different_cells_have_different_files(a: Cell, key: str, b: Cell) -> None:
     store = RecordStore(Path("records"))
     assert (store.path(a, key) == store.path(b, key)) == (a == b)
+
+
+@pytest.mark.parametrize("version", [3.0, "2", True])
+def test_a_schema_version_of_another_type_is_no_record(tmp_path: Path, version: object) -> None:
+    path = tmp_path / "r.json"
+    record = Record(status="failed", model="m", task="t@d", metric={"name": "x"})
+    path.write_text(json.dumps(record.model_dump(mode="json") | {"schema_version": version}))
+    with pytest.raises(HarnessError, match="not a record: schema_version"):
+        read_record(path)

@@ -40,6 +40,7 @@ def test_means_are_those_of_either_kind() -> None:
 def test_auroc_equals_sklearn(ties: bool) -> None:
     p = predictions(ties)
     confidence, right = top(p)
+    confidence = (confidence * 1e6).round()
     assert value(m.confidence_auroc, p) == pytest.approx(100 * sk.roc_auc_score(right, confidence))
 
 
@@ -47,8 +48,17 @@ def test_auroc_equals_sklearn(ties: bool) -> None:
 def test_aurc_is_the_mean_error_of_the_more_confident(ties: bool) -> None:
     p = predictions(ties)
     confidence, right = top(p)
+    confidence = (confidence * 1e6).round()
     risks = [1 - right[confidence >= c].double().mean().item() for c in confidence]
     assert value(m.aurc, p) == pytest.approx(100 * sum(risks) / N)
+
+
+@pytest.mark.parametrize("metric", [m.confidence_auroc, m.aurc], ids=lambda x: x.name)
+def test_rounding_ranks_nobody(metric: Metric) -> None:
+    targets = torch.randint(3, (60,), generator=torch.Generator().manual_seed(1))
+    scores = 30.0 * torch.nn.functional.one_hot(torch.arange(60) % 3, 3)
+    noise = 1e-4 * torch.rand(60, 3, generator=torch.Generator().manual_seed(2))
+    assert value(metric, Predictions(scores + noise, targets)) == value(metric, Predictions(scores, targets))
 
 
 def test_aurc_by_hand() -> None:
