@@ -168,7 +168,7 @@ def _bounds(facts: Mapping[str, Any]) -> tuple[float | None, float | None]:
 
 def _facts(record: Outcome) -> dict[str, Any]:
     """How the number is made, as far as a record says."""
-    known = {name: record.facts[name] for name in ("task", "dataset", "precision", "decoder") if name in record.facts}
+    known = {name: record.facts[name] for name in ("task", "dataset", "precision", "decoder", "excluded") if name in record.facts}
     return known | {"metric": dict(record.metric)}
 
 

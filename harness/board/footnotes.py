@@ -50,7 +50,7 @@ def _reading(columns: Sequence[Column], rows: Sequence[Row], done: list[Placed],
     if any(row.standing is not None for row in rows):
         yield rule.text
     if any(row.standing is not None and row.standing.best is not None for row in rows):
-        yield "Rank is the 95 % interval of a model's place: those surely above it, and those surely below it, bound it."
+        yield "Rank is the 95 % interval of a model's place, bound by those surely above it and those surely below it."
     if not counted and any(c.higher_is_better is None for _, c, _ in done):
         yield "Nobody is ranked: these metrics describe, and none of their values is better than another."
     elif lacking := [row.model for row in rows if row.standing is None]:

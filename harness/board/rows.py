@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.board.standings import Standings, absent, standings
 from harness.board.table import UNKNOWN, Column, Cost, Entry, Row, Rule
-from harness.outcomes import Outcome, amount, told
+from harness.outcomes import Outcome, amount, section
 from harness.suite import Ranking
 
 if TYPE_CHECKING:
@@ -23,8 +22,8 @@ class About(NamedTuple):
 
     card: Mapping[str, Any]
     cost: Cost = UNKNOWN
-    facts: Mapping[str, Any] = MappingProxyType({})
-    provenance: Mapping[str, Any] = MappingProxyType({})
+    facts: Mapping[str, Any] = {}
+    provenance: Mapping[str, Any] = {}
 
 
 class Ranked(NamedTuple):
@@ -91,13 +90,12 @@ def _cost(records: Sequence[Outcome], card: Mapping[str, Any]) -> Cost:
         if r.kind == "reported" or r.status != "done":
             continue
         provenance = r.provenance
-        passes.add(amount(told(provenance, "seconds", "passes")))
-        tasks[r.task, r.seed] = max(tasks.get((r.task, r.seed), 0.0), amount(told(provenance, "seconds", "task")))
-        metrics += amount(told(provenance, "seconds", "metric"))
-        memory = amount(told(provenance, "peak_memory", "device")) or amount(told(provenance, "peak_memory", "process"))
-        peak = max(peak, memory)
-        if isinstance(cost := provenance.get("cost"), dict):
-            latest |= cost
+        seconds, memory = section(provenance, "seconds"), section(provenance, "peak_memory")
+        passes.add(amount(seconds.get("passes")))
+        tasks[r.task, r.seed] = max(tasks.get((r.task, r.seed), 0.0), amount(seconds.get("task")))
+        metrics += amount(seconds.get("metric"))
+        peak = max(peak, amount(memory.get("device")) or amount(memory.get("process")))
+        latest |= section(provenance, "cost")
     total = sum(passes) + sum(tasks.values()) + metrics
     parameters = amount(latest.get("parameters")) or amount(card.get("parameters"))
     return Cost(

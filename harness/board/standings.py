@@ -143,7 +143,8 @@ def _shown(total: Scores, by: str) -> Scores:
 def _interval(found: Inference | None, i: int, by: str, sign: float) -> tuple[float | None, float | None]:
     if found is None or not (np.isfinite(found.low[i]) and np.isfinite(found.high[i])):
         return None, None
-    low, high = _shown(np.sort(sign * np.array([found.low[i], found.high[i]])), by)
+    ends = np.sort(sign * np.array([found.low[i], found.high[i]]))
+    low, high = _shown(ends, by).clip(*((1, len(found.above)) if by == "rank" else (0, 100)))
     return float(low), float(high)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness import index as index_module
+from harness.draws import Draws
 from harness.index import Index, Unreadable
 from harness.records import SCHEMA, Record, RecordStore, ScoreData
 
@@ -53,6 +54,62 @@ def models(folder: Path) -> list[str]:
 def test_records_come_back_as_they_were_written(folder: Path) -> None:
     assert Index(folder).records() == [record(m) for m in "abc"]
     assert (folder.parent / "index.sqlite").is_file()
+
+
+RICH = record("d").model_copy(
+    update={
+        "draws": Draws.of([89.0, 91.5, 90.0]), "finished": 1.7e9 + 1 / 3, "schema_version": 1, "limit": 100,
+        "scores": (ScoreData(value=90, variant="a"), ScoreData(value=1e-300, low=-0.0)), "reason": "a\nb",
+        "partner": "e", "kind": "submitted", "primary": True, "dataset": {"title": "Ziffern – é"},
+        "card": {"paradigm": "x", "list": [1, 1.0, True, None]},
+        "facts": {
+            "task": {"name": "linear", "version": 2}, "evidence": "e1", "partner_evidence": "e2", "weights": "w",
+            "resamples": 10**30, "excluded": ["x"],
+        },
+        "provenance": {
+            "torch": "2.11", "traceback": "Traceback\n",
+            "seconds": {"task": 1, "metric": 0.25}, "cost": {"flops": 7}, "peak_memory": {"process": 5},
+        },
+        "submission": {"by": "somebody", "date": "2026-01-01"},
+    }
+)  # fmt: skip
+
+
+def test_every_field_of_a_record_comes_back(folder: Path) -> None:
+    told_otherwise = record("f").model_copy(update={"facts": {"evidence": ["no", "text"], "task": None}})
+    failed = record("g").model_copy(update={"status": "failed", "scores": (), "key": ""})
+    for made in (RICH, told_otherwise, failed):
+        RecordStore(folder).write(made)
+    assert [r for r in Index(folder).records() if r.model in "dfg"] == [RICH, told_otherwise, failed]
+    found = next(o for o in Index(folder).outcomes() if o.model == "d")
+    for name in set(Record.model_fields) - {"reused", "schema_version"}:
+        assert getattr(found, name) == getattr(RICH, name), name
+    assert (found.cell, found.score) == (RICH.cell, RICH.score)
+    assert repr(found.card) == repr(RICH.card), "1 is not 1.0, nor True"
+
+
+def test_outcomes_share_what_they_have_in_common(folder: Path) -> None:
+    first, second, third = Index(folder).outcomes()
+    assert first.metric is second.metric is third.metric
+    assert first.task is third.task
+    with closing(sqlite3.connect(folder.parent / "index.sqlite")) as db:
+        assert db.execute("SELECT count(*) FROM parts").fetchone() == (4,), "metric, task, model and run are equal"
+
+
+def test_only_what_is_wanted_is_given(folder: Path) -> None:
+    RecordStore(folder).write(record("d").model_copy(update={"kind": "reported"}))
+    index = Index(folder)
+    wanted = index.outcomes(lambda kind, task, model: kind == "measured" and model != "b")
+    assert [o.model for o in wanted] == ["a", "c"]
+    assert index.outcomes(lambda kind, task, model: task != "linear@digits") == []
+
+
+def test_what_is_unreadable_is_told_with_the_outcomes(folder: Path) -> None:
+    path = RecordStore(folder).path(record("b").cell, "k")
+    path.write_text("half")
+    index = Index(folder)
+    assert [o.model for o in index.outcomes()] == ["a", "c"]
+    assert [u.path for u in index.unreadable] == ["b/linear@digits/top1-0-k.json"]
 
 
 def test_a_file_is_read_once(folder: Path, opened: list[str]) -> None:
@@ -113,8 +170,11 @@ NEWER = {**record("z").model_dump(mode="json"), "schema_version": SCHEMA + 1}
         (json.dumps({**NEWER, "schema_version": SCHEMA, "metric": {}}), "its metric has no name"),
         (json.dumps({**NEWER, "schema_version": SCHEMA, "scores": []}), "it is done, but holds no score"),
         (json.dumps({**NEWER, "schema_version": SCHEMA}).replace("90.0", "NaN"), "not a record: scores"),
+        (json.dumps({**NEWER, "schema_version": SCHEMA, "seed": 2**70}), "not a record"),
+        (json.dumps({**NEWER, "schema_version": SCHEMA, "limit": -(2**70)}), "not a record"),
+        (json.dumps({**NEWER, "schema_version": SCHEMA, "card": {"title": "\ud800"}}), "not a record"),
     ],
-    ids=["half", "empty", "list", "newer", "other", "nameless", "scoreless", "nan"],
+    ids=["half", "empty", "list", "newer", "other", "nameless", "scoreless", "nan", "seed", "limit", "surrogate"],
 )
 def test_a_file_that_is_no_record_is_told_and_the_rest_works(folder: Path, content: str, reason: str) -> None:
     path = folder / "z" / "linear@digits" / "top1-0-k.json"
@@ -126,6 +186,19 @@ def test_a_file_that_is_no_record_is_told_and_the_rest_works(folder: Path, conte
     assert reason in done.unreadable[0].reason
     assert reason in str(done)
     assert str(path) in str(done)
+
+
+def test_a_name_that_is_no_unicode_is_read_once(folder: Path, opened: list[str]) -> None:
+    path = folder / "a" / "linear@digits" / os.fsdecode(b"top1-\xff.json")
+    path.write_bytes(RecordStore(folder).path(record("b").cell, "k").read_bytes())
+    assert sorted(models(folder)) == ["a", "b", "b", "c"]
+    opened.clear()
+    assert Index(folder).sync() == (0, 0, ())
+    path.write_text("half")
+    assert Index(folder).sync().unreadable[0].path == "a/linear@digits/top1-?.json"
+    assert models(folder) == ["a", "b", "c"]
+    path.unlink()
+    assert Index(folder).sync().removed == 1
 
 
 def test_a_mended_file_is_a_record_again(folder: Path) -> None:
@@ -148,7 +221,10 @@ def test_files_that_are_no_records_are_left_alone(folder: Path) -> None:
     assert models(folder) == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("damage", ["garbage", "truncated", "other table", "other layout", "other rows"])
+DAMAGES = ("garbage", "truncated", "other table", "other layout", "other rows", "no parts", "other parts")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_index_is_made_anew_silently(folder: Path, damage: str) -> None:
     Index(folder).sync()
     path = folder.parent / "index.sqlite"
@@ -160,13 +236,16 @@ def test_a_damaged_index_is_made_anew_silently(folder: Path, damage: str) -> Non
         statements = {
             "other table": "DROP TABLE files; CREATE TABLE files (path TEXT)",
             "other layout": "DROP TABLE files; PRAGMA user_version = 7",
-            "other rows": "UPDATE files SET record = '{}'",
+            "other rows": "UPDATE files SET draws = 'none'",
+            "no parts": "DELETE FROM parts",
+            "other parts": "UPDATE parts SET json = '{'",
         }
         with closing(sqlite3.connect(path)) as db:
             db.executescript(statements[damage])
     assert models(folder) == ["a", "b", "c"]
     with closing(sqlite3.connect(path)) as db:
-        assert db.execute("SELECT count(*) FROM files WHERE record LIKE '%top1%'").fetchone() == (3,)
+        assert db.execute("SELECT count(*) FROM files WHERE draws IS NULL").fetchone() == (3,)
+        assert db.execute("SELECT count(*) FROM parts WHERE CAST(json AS TEXT) LIKE '%top1%'").fetchone() == (1,)
 
 
 def test_an_index_that_cannot_be_opened_lives_in_memory(folder: Path) -> None:
