@@ -126,9 +126,7 @@ def leaderboard(
     for _, reason in (file for index in indexes for file in index.unreadable):
         warn(reason)
     if not records and (tasks or models or kind != "both"):
-        sought = (
-            "no records" if kind == "both" else f"no {kind} records", ", ".join((*models, *tasks))
-        )
+        sought = ("no records" if kind == "both" else f"no {kind} records", ", ".join((*models, *tasks)))
         raise HarnessError(f"{' of '.join(filter(None, sought))} in {', '.join(map(str, runs))}")
     title = title or (plan.suite.name if plan is not None else ", ".join(Path(run).resolve().name for run in runs))
     ranking = ranking or (plan.suite.ranking if plan is not None else ranking_of(runs))

@@ -141,7 +141,8 @@ def scores(
 
     One, unless the metric returns several by name; their variants are the evidence's and the name, with a comma.
     """
-    found, made = named(metric, metric(*evidence)), []
+    found = named(metric, metric(*evidence))
+    made: list[Score] = []
     for name, each in found.items():
         number = _number(metric, each, len(evidence[0]))
         draws = None

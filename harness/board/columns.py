@@ -168,7 +168,11 @@ def _bounds(facts: Mapping[str, Any]) -> tuple[float | None, float | None]:
 
 def _facts(record: Outcome) -> dict[str, Any]:
     """How the number is made, as far as a record says."""
-    known = {name: record.facts[name] for name in ("task", "dataset", "precision", "decoder", "excluded") if name in record.facts}
+    known = {
+        name: record.facts[name]
+        for name in ("task", "dataset", "precision", "decoder", "excluded")
+        if name in record.facts
+    }
     return known | {"metric": dict(record.metric)}
 
 
@@ -203,4 +207,3 @@ def _mixed(cells: Cells) -> list[str]:
                 if (found := told(facts, *path)) is not None:
                     values[what].add(str(found))
     return [f"mixed: {what} {' and '.join(sorted(some))}" for what, some in values.items() if len(some) > 1]
-

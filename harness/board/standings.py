@@ -80,9 +80,7 @@ def standings(
     by, why = _possible(columns, ranking)
     weights, groups = _weights(columns, ranking)
     scale = (
-        np.array(placed)
-        if by == "rank"
-        else np.stack([scaled(v, c, by) for c, v in zip(columns, values, strict=True)])
+        np.array(placed) if by == "rank" else np.stack([scaled(v, c, by) for c, v in zip(columns, values, strict=True)])
     )
     total = weights @ scale
     sign = -1.0 if by == "rank" else 1.0

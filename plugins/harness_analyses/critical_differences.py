@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from scipy.stats import rankdata
 
 from harness import analysis
@@ -128,7 +127,8 @@ def by_dataset(board: Board) -> tuple[NDArray[np.float64], list[str]]:
     images = [column.dataset.partition("[")[0] for column in columns]
     datasets = list(dict.fromkeys(images))
     means = [
-        np.mean([row for row, own in zip(on_one_scale, images, strict=True) if own == name], axis=0) for name in datasets
+        np.mean([row for row, own in zip(on_one_scale, images, strict=True) if own == name], axis=0)
+        for name in datasets
     ]
     return np.array(means).reshape(len(datasets), len(board.ranked)), datasets
 
