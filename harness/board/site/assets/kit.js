@@ -47,6 +47,7 @@
   Harness.line = (text, most = 160) => {
     const cut = String(text ?? "").slice(0, 4 * most);
     const plain = cut.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, " ").replace(/\s+/g, " ").trim();
+    if (!plain && cut) return "(unprintable)";
     const letters = Array.from(plain);
     return letters.length > most ? letters.slice(0, most - 1).join("") + "…" : plain;
   };

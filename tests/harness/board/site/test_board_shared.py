@@ -132,3 +132,26 @@ def test_markdown_of_hostile_names_is_a_table(visit: Visit) -> None:
     assert len(table) == len(HOSTILE) + 2
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table}) == 1
     assert "<script" not in "\n".join(lines)
+
+
+WRITTEN = {
+    "Harness.compact(25600000)": "25.6 M",
+    "Harness.compact(999.96)": "1 k",
+    "Harness.compact(0)": "0",
+    "Harness.compact(null)": "—",
+    "Harness.duration(59.96)": "1 min",
+    "Harness.duration(7322)": "2 h 2 min",
+    "Harness.bytes(1536)": "1.5 KiB",
+    "Harness.number(-0.04, {decimals: 1})": "0.0",
+    "Harness.number(1234567, {decimals: null})": "1.23e+6",
+    "Harness.line('a\\u202eb\\n\\tc')": "a b c",
+    "Harness.line('\\u200b')": "(unprintable)",
+    "Harness.line('🦄'.repeat(9), 4)": "🦄🦄🦄…",
+    "String(Harness.url('javascript:alert(1)'))": "null",
+    "Harness.url('https://example.org/a')": "https://example.org/a",
+}
+
+
+def test_numbers_and_names_are_written_for_people(visit: Visit) -> None:
+    page = visit("tidy")
+    assert {script: page.evaluate(script) for script in WRITTEN} == WRITTEN

@@ -1,0 +1,65 @@
+"""Which records a leaderboard of run folders shows, and what it tells of files that are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.api import leaderboard
+from harness.errors import HarnessError
+from harness.records import Record, RecordStore, ScoreData
+
+METRIC = {"name": "top1", "version": 1, "unit": "%", "bounds": [0, 100], "higher_is_better": True}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Two models on two tasks, one of which is published."""
+    store = RecordStore(tmp_path / "records")
+    for model in ("tiny-a", "big[b]"):
+        for task, kind in (("linear[k=1]@digits", "measured"), ("knn@dtd", "reported")):
+            score = (ScoreData(value=90.0, low=89.0, high=91.0, n=10),)
+            store.write(
+                Record(status="done", model=model, task=task, metric=METRIC, key=task, scores=score, kind=kind, primary=True)
+            )  # fmt: skip
+    return tmp_path
+
+
+def test_all_is_shown_unless_asked_otherwise(run: Path) -> None:
+    assert leaderboard(run).counts["done"] == 4
+    assert leaderboard(run, run).counts["done"] == 4, "a folder given twice has the same cells"
+
+
+@pytest.mark.parametrize(
+    ("asked", "models", "tasks"),
+    [
+        ({"models": ["tiny-*"]}, ["tiny-a"], ["knn@dtd", "linear[k=1]@digits"]),
+        ({"models": ["big[b]"]}, ["big[b]"], ["knn@dtd", "linear[k=1]@digits"]),
+        ({"tasks": ["linear[[]k=1]@*", "linear[k=1]@*"]}, ["big[b]", "tiny-a"], ["linear[k=1]@digits"]),
+        ({"kind": "reported"}, ["big[b]", "tiny-a"], ["knn@dtd"]),
+        ({"kind": "measured", "models": ["tiny-a"]}, ["tiny-a"], ["linear[k=1]@digits"]),
+    ],
+    ids=str,
+)
+def test_only_what_is_asked_for_is_shown(
+    run: Path, asked: dict[str, object], models: list[str], tasks: list[str]
+) -> None:
+    board = leaderboard(run, **asked)  # type: ignore[arg-type]
+    assert sorted(row.model for row in board.rows) == models
+    assert sorted({c.task for c in board.columns}) == tasks
+    assert board.counts["done"] == len(models) * len(tasks)
+
+
+def test_nothing_found_is_an_error_that_says_what_was_sought(run: Path) -> None:
+    with pytest.raises(HarnessError, match=r"no submitted records of tiny-\* in "):
+        leaderboard(run, kind="submitted", models=["tiny-*"])
+
+
+def test_files_that_are_no_records_are_told(run: Path) -> None:
+    path = next(RecordStore(run / "records").paths())
+    path.write_text("half")
+    reasons: list[str] = []
+    assert leaderboard(run, warn=reasons.append).counts["done"] == 3
+    assert len(reasons) == 1
+    assert reasons[0].startswith(f"{path}: not a record")
