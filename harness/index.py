@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -85,10 +86,11 @@ class Index:
 
     def records(self) -> list[Record]:
         """Every readable record, in the order of the paths, after a `sync`."""
-        return self._safely(lambda db: [outcome.record() for outcome in self._outcomes(db)])
+        with no_collection():
+            return self._safely(lambda db: [outcome.record() for outcome in self._outcomes(db)])
 
     def outcomes(self, wanted: Wanted | None = None) -> list[Indexed]:
-        """`records`, in a tenth of the time and memory, as boards read them.
+        """`records` as boards read them, in a sixth of the time and a tenth of the memory.
 
         Args:
             wanted: tells from kind, task and model whether to give a record; by default all.
@@ -178,11 +180,24 @@ def _text(name: str) -> str:
 def _opened(path: Path | None) -> Iterator[sqlite3.Connection]:
     """The database, with its tables, made if need be; in memory without a path."""
     with closing(sqlite3.connect(path or ":memory:", timeout=_PATIENCE)) as db:
-        db.execute("PRAGMA journal_mode = WAL")
+        _share(db)
         db.execute("PRAGMA synchronous = NORMAL")
         if db.execute("PRAGMA user_version").fetchone()[0] != LAYOUT:
             _lay_out(db)
         yield db
+
+
+def _share(db: sqlite3.Connection) -> None:
+    """Let others read while one writes. Processes that ask this of a new file at once are refused without a wait."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 def _lay_out(db: sqlite3.Connection) -> None:

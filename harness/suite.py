@@ -24,7 +24,8 @@ class Ranking(BaseModel):
             on datasets like these (at least six). ``auto`` takes images where every score has draws, else tasks.
         group: columns of one group are averaged first, so that each group counts the same, or by its weight.
         weights: of groups by name; those not named count 1. Without groups, of columns by name.
-        require: patterns of the columns that count (``linear*@* top1``); by default every primary one.
+        require: patterns of the columns that count: of tasks (``linear*@*``), which mean their primary ones, or of
+            names (``knn@* ece``); by default every primary one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

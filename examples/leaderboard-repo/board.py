@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,12 @@ import tempfile
 from pathlib import Path
 
 TITLE = "Our leaderboard"
-RANKING: dict[str, object] = {}  # as a suite's YAML has it: {"by": "rank", "require": ["linear@*"]}; default mean score
+RANKING: dict[str, object] = {}
+"""As a suite's YAML has it: ``{"by": "rank", "require": ["linear@digits top1", "knn@digits top1"]}``.
+
+Name the columns that count before strangers submit. By default all primary ones do, those of new tasks too, and a model
+is ranked only where it has a score in each.
+"""
 CELLS = 2  # of each new bundle, made again from model and images
 
 ROOT = Path(__file__).resolve().parent
@@ -41,15 +47,19 @@ def bundles() -> list[Path]:
 
 
 def added(commit: str) -> list[Path]:
-    """The bundles added since a commit. What was merged once stays as it is."""
-    command = ["git", "diff", "--name-status", "--no-renames", "-z", f"{commit}...HEAD", "--", "submissions/*.zip"]
+    """The bundles added since a commit. What was merged once stays as it is; what else was changed is told."""
+    command = ["git", "diff", "--name-status", "--no-renames", "-z", f"{commit}...HEAD"]
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     fields = output.split("\0")[:-1]
     changes = list(zip(fields[::2], fields[1::2], strict=True))
     for status, name in changes:
-        if status != "A":
+        if not name.startswith("submissions/"):
+            print(f"note: {name!r} was changed too: it is no bundle, review it as code", flush=True)
+        elif status != "A":
             sys.exit(f"{name!r} was changed or removed: a bundle that was merged stays; add another one")
-    return [ROOT / name for _, name in changes]
+        elif not re.fullmatch(r"submissions/[\w.-]+\.zip", name) or (ROOT / name).is_symlink():
+            sys.exit(f"{name!r} is no bundle: a submission is one file, submissions/DATE-NAME.zip")
+    return [ROOT / name for _, name in changes if name.startswith("submissions/")]
 
 
 def check(new: list[Path]) -> None:

@@ -77,10 +77,8 @@ def _columns(
 
 def _pairs(records: Iterable[Outcome]) -> Iterator[Pair]:
     """The scores of the newest record of each pair cell."""
-    newest: dict[Cell, Outcome] = {}
-    for record in sorted(records, key=lambda r: r.finished):
-        if record.partner is not None and record.status == "done":
-            newest[record.cell] = record
+    done = [r for r in records if r.partner is not None and r.status == "done"]
+    newest = {record.cell: record for record in sorted(done, key=lambda r: r.finished)}
     for cell, record in newest.items():
         for s in record.scores:
             yield Pair(
@@ -158,7 +156,8 @@ def _filled(
     made, filled = [], []
     for column, cells in found:
         seeds = plan.suite.seeds if plan is not None else cells.seeds
-        entries = [entry(cells.models.get(model, {}), column.variant, seeds) for model in models]
+        chosen = cells.models
+        entries = [entry(chosen.get(model, {}), column.variant, seeds) for model in models]
         limit, note = limit_and_note(cells, entries)
         scored = any(e.status == "done" for e in entries)
         made.append(replace(column, limit=limit, note=note, ranked=column.ranked and scored))

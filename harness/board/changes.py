@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from harness.board.entries import KINDS
-from harness.outcomes import Outcome
+from harness.outcomes import Outcome, section
 from harness.planning import Cell
 
 Status = Literal["unchanged", "value", "interval", "outcome", "first only", "second only"]
@@ -52,8 +52,11 @@ class Change(NamedTuple):
         if self.before is None or self.after is None or not (self.before.scores and self.after.scores):
             return 0.0
         was, now = self.before.scores[0].value, self.after.scores[0].value
-        low, high = self.after.metric.get("bounds") or (None, None)
-        whole = max(abs(was), abs(now)) if low is None or high is None else high - low
+        match self.after.metric.get("bounds"):
+            case [int() | float() as low, int() | float() as high] if low < high:
+                whole = float(high - low)
+            case _:
+                whole = max(abs(was), abs(now))
         return abs(now - was) / whole if whole else 0.0
 
 
@@ -129,7 +132,7 @@ class _Run:
             return found
         found |= {"excluded images": given.get("excluded") or []} | {name: given.get(name) for name in SIMPLE}
         for part in (*PARTS, *MODEL):
-            found |= _flat(part, given.get(part) or {})
+            found |= _flat(part, section(given, part))
         if record.partner is not None:
             known = [self.models[m] for m in (record.model, record.partner) if m in self.models]
             sides = [{"weights": r.facts["weights"]} | _model_facts(r) for r in known]
@@ -143,7 +146,7 @@ def _weight(record: Outcome) -> tuple[int, bool, float]:
 
 
 def _model_facts(record: Outcome) -> dict[str, Any]:
-    return {name: value for part in MODEL for name, value in _flat(part, record.facts.get(part) or {}).items()}
+    return {name: value for part in MODEL for name, value in _flat(part, section(record.facts, part)).items()}
 
 
 def _flat(part: str, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,7 +205,7 @@ def _causes(was: Outcome, now: Outcome, before: _Run, after: _Run) -> Iterator[C
 
 
 def _surroundings(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Cause]:
-    plugins = old.get("plugins") or {}, new.get("plugins") or {}
+    plugins = section(old, "plugins"), section(new, "plugins")
     for name in SURROUNDINGS:
         if old.get(name) != new.get(name):
             yield Cause(name, text(old.get(name)), text(new.get(name)))

@@ -37,8 +37,19 @@ class Cells:
         self._found, self._wanted = found, wanted
 
     @cached_property
+    def plain(self) -> bool:
+        """Whether each model has one record, as most often, so that there is nothing to choose."""
+        return len({r.model for r in self._found}) == len(self._found)
+
+    @property
     def models(self) -> Mapping[str, Mapping[int, Chosen]]:
         """The chosen records by model and seed."""
+        if self.plain:  # soon made anew, while a million of them would take 300 MB
+            return {r.model: {r.seed: Chosen(r)} for r in self._found}
+        return self._chosen
+
+    @cached_property
+    def _chosen(self) -> Mapping[str, Mapping[int, Chosen]]:
         groups: dict[str, dict[int, list[Outcome]]] = {}
         for r in self._found:
             groups.setdefault(r.model, {}).setdefault(r.seed, []).append(r)
@@ -47,7 +58,7 @@ class Cells:
     @cached_property
     def records(self) -> Sequence[Outcome]:
         """The chosen records."""
-        if len({r.model for r in self._found}) == len(self._found):  # most often there is nothing to choose
+        if self.plain:
             return self._found
         return [chosen.record for seeds in self.models.values() for chosen in seeds.values()]
 

@@ -100,7 +100,8 @@ def lines(found: Comparison) -> list[str]:
     """What it comes to, how sure that is, and what could not be paired."""
     counts, ranked = found.counts, sum(found.counts.values())
     unjudged = f", {counts['unjudged']} cannot be judged" * bool(counts["unjudged"])
-    told = f"A is better in {counts['a']} of {ranked} columns, B in {counts['b']}; {counts['undecided']} undecided"
+    columns = f"{ranked} columns" if ranked != 1 else "one column"
+    told = f"A is better in {counts['a']} of {columns}, B in {counts['b']}; {counts['undecided']} undecided"
     shown = [f"{told}{unjudged} (95 % intervals, one column at a time)."]
     if (overall := found.overall) is not None:
         over = {"images": " over test images, paired", "datasets": f" over {overall.datasets} datasets", "": ""}

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from harness.board.table import Board, Column, Entry
 from harness.draws import paired
 from harness.errors import HarnessError, nearest
+from harness.numerics.omnibus import wilcoxon_holm
 from harness.numerics.ranking import FEWEST, over_tasks
 
 TAILS = (0.025, 0.975)
@@ -60,7 +61,7 @@ class Overall(NamedTuple):
         over: what its interval (low, high) generalises over: other test ``images`` of these tasks, by paired draws;
             other ``datasets`` like these, from the spread of their means (`harness.numerics.ranking.over_tasks`);
             empty where it has none.
-        wilcoxon: p of the signed-rank test over datasets (Wilcoxon 1945; exact where SciPy can); None below six.
+        wilcoxon: p of the signed-rank test over datasets (`harness.numerics.omnibus`); None below six.
     """
 
     columns: int
@@ -198,8 +199,8 @@ def _by_images(names: Sequence[str], scaled: Floats, weights: Floats) -> tuple[F
 
 
 def _wilcoxon(means: Floats) -> float | None:
-    from scipy.stats import wilcoxon
-
+    """Of differences on 0 to 100; what only rounding makes a difference, or unequal, is none."""
     if len(means) < FEWEST:
         return None
-    return float(wilcoxon(means).pvalue) if means.any() else 1.0
+    apart = np.round(means, 9)
+    return float(wilcoxon_holm(np.stack([apart, np.zeros_like(apart)], 1))[0, 1])

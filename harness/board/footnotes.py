@@ -34,7 +34,7 @@ def footnotes(
         *_capped(list(_noted(columns))),
         *_capped([f"† {m}, {c.name}: {e.note or f'limit {e.limit}'}" for m, c, e in done if "†" in e.mark]),
         *_capped([f"{n} records of {what}, are not shown." for what, n in older.items()]),
-        *_superseded(cells for cells in table if (cells.task, cells.metric) in shown),
+        *_superseded(cells for cells in table if (cells.task, cells.metric) in shown and not cells.plain),
         *_capped(list(_absent(placed, "failed"))),
         *_capped(list(_absent(placed, "skipped"))),
         *_excluded([cells for cells in table if (cells.task, cells.metric) in shown]),

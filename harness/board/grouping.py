@@ -70,7 +70,7 @@ def _entry(columns: Sequence[Column], entries: Sequence[Entry], members: Sequenc
         low, high = map(float, np.quantile(means, (0.025, 0.975)))
         draws = Draws.of(means.tolist())
     marks = {mark for e in own for mark in e.mark}
-    images = {columns[i].dataset: e.n for i, e in zip(members, own, strict=True)}
+    images = {columns[i].dataset.partition("[")[0]: e.n for i, e in zip(members, own, strict=True)}
     kinds = Counter(e.kind for e in own)
     told = [f"{n} {kind}" for kind, n in kinds.items() if n < len(own)]
     return Entry(

@@ -59,9 +59,9 @@ def absent(columns: Sequence[Column], ranking: Ranking) -> list[str]:
 
 
 def _matches(column: Column, pattern: str) -> bool:
-    """A bracket is part of a name here."""
+    """Of a task that the pattern fits, the columns that count anyway, not all metrics; a bracket is part of a name."""
     escaped = pattern.replace("[", "[[]")
-    return fnmatchcase(column.name, escaped) or fnmatchcase(column.task, escaped)
+    return column.ranked if fnmatchcase(column.task, escaped) else fnmatchcase(column.name, escaped)
 
 
 def standings(
@@ -168,7 +168,8 @@ def _inferred(
     for at, column in enumerate(columns):  # scores of the same images are one sample, however many there are
         units.setdefault(column.dataset.partition("[")[0], []).append(at)
     if len(units) < FEWEST:
-        return "", None, f"{reason}, and {len(units)} dataset{'s' * (len(units) > 1)} are too few to speak of others"
+        many = f"{len(units)} datasets are" if len(units) > 1 else "one dataset is"
+        return "", None, f"{reason}, and {many} too few to speak of others"
     share = np.array([weights[members].sum() for members in units.values()])
     sums = np.stack([weights[members] @ scale[members] for members in units.values()])
     return "tasks", over_tasks(sums / share[:, None], share), ""
@@ -196,6 +197,8 @@ def _told(
     grouped = "" if ranking.group == "none" else f", each {ranking.group} counting the same ({', '.join(groups)})"
     weighed = ", ".join(f"{name} {weight:g}" for name, weight in ranking.weights.items() if name in groups)
     text = f"Ordered by {WORDS[by]} in {many}{why}{grouped}{f', weighed {weighed}' if weighed else ''}."
+    if idle := ", ".join(name for name in ranking.weights if name not in groups):
+        text += f" Weights that fit no {'column' if ranking.group == 'none' else ranking.group}: {idle}."
     if not over:
         return f"{text} No comparison: {reason}."
     return f"{text} Intervals and ties: 95 %, by {METHODS[over]}, all pairs of models at once."

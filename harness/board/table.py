@@ -259,9 +259,11 @@ class Board:
     @property
     def summary(self) -> str:
         """The counts as a line: ``10 models · 6 columns · 58 scores · 1 failed``."""
-        shown = ("models", "columns", "done", "submitted", "reported", "failed", "missing", "skipped")
-        words = {"done": "scores"}
-        return " · ".join(f"{self.counts[k]} {words.get(k, k)}" for k in shown if self.counts.get(k))
+        told = {"models": "model", "columns": "column", "done": "score"} | {
+            kind: kind for kind in ("submitted", "reported", "failed", "missing", "skipped")
+        }
+        many = ((self.counts.get(k, 0), word, "s" * (word != k)) for k, word in told.items())
+        return " · ".join(f"{n} {word}{s if n > 1 else ''}" for n, word, s in many if n)
 
     def entry(self, model: str, column: str) -> Entry:
         """The entry of a model at a column by `Column.name`. Raises `KeyError` for a name that is not on the board."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import stat
 import struct
 import zipfile
@@ -19,10 +21,11 @@ from harness.errors import HarnessError, one_line
 MEMBERS = 1_100_000
 RECORD_BYTES = 1 << 20
 PAGE_BYTES = 64 << 20
-MANIFEST_BYTES = 512 << 20
+MANIFEST_BYTES, ENTRY_BYTES = 1 << 20, 200  # of its facts, and of each member's beside the name
 TEXT_BYTES = 16 << 30  # of all records together; predictions are stored as they are, so the file's size bounds them
 RATIO = 200
 """No member may grow by more; real records grow five to ten times."""
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)
 
 BROKEN = (*DAMAGE, struct.error, OverflowError, KeyError, IndexError, MemoryError)
 Report = Callable[[str], None]
@@ -66,12 +69,12 @@ def opened(path: Path) -> Iterator[Archive]:
     """Open a bundle.
 
     Raises `HarnessError` for a file that is no zip or is cut off, for an archive that is unsafe (members that are links
-    or folders, absolute, climb out, appear twice, are encrypted or swell), and for one without a manifest to check
-    the members against. Several faults are one error, with their number and the first few.
+    or folders, absolute, climb out, appear twice, overlap, are encrypted or swell), and for one without a manifest to
+    check the members against. Several faults are one error, with their number and the first few.
     """
     try:
         with open(path, "rb") as file, _zip(path, file) as zipped:
-            yield Archive(path, file, zipped, _checked(path, zipped))
+            yield Archive(path, file, zipped, _checked(path, zipped, os.fstat(file.fileno()).st_size))
     except OSError as error:
         raise HarnessError(f"{path}: cannot be read: {error.strerror or one_line(error)}") from error
 
@@ -83,8 +86,8 @@ def _zip(path: Path, file: BufferedReader) -> zipfile.ZipFile:
         raise HarnessError(f"{path}: not a bundle, or cut off ({one_line(error)}): export or fetch it again") from None
 
 
-def _checked(path: Path, zipped: zipfile.ZipFile) -> Manifest:
-    faults = list(_unsafe(zipped.infolist()))
+def _checked(path: Path, zipped: zipfile.ZipFile, size: int) -> Manifest:
+    faults = list(_unsafe(zipped.infolist(), size))
     if faults:
         more = f" (and {len(faults) - 1:,} more faults)" if len(faults) > 1 else ""
         raise HarnessError(f"{path}: refused: {faults[0]}{more}")
@@ -103,16 +106,23 @@ def _checked(path: Path, zipped: zipfile.ZipFile) -> Manifest:
     return manifest
 
 
-def _unsafe(infos: list[zipfile.ZipInfo]) -> Iterator[str]:
-    """What makes an archive unsafe to read, one line each."""
+def _unsafe(infos: list[zipfile.ZipInfo], size: int) -> Iterator[str]:
+    """What makes an archive of `size` bytes unsafe to read, one line each."""
     if len(infos) > MEMBERS:
         yield f"{len(infos):,} members, at most {MEMBERS:,} are read"
         return
     twice = [name for name, n in Counter(info.filename for info in infos).items() if n > 1]
     yield from (f"{shown(name)} is there twice" for name in twice)
+    alike = Counter(name.lower() for name in {info.filename for info in infos})
+    yield from (f"{shown(name)} is there twice but for capitals" for name, n in alike.items() if n > 1)
     for info in infos:
         if fault := _fault(info):
             yield f"{shown(info.filename)} {fault}"
+        limit = MANIFEST_BYTES + sum(len(i.filename) + ENTRY_BYTES for i in infos) if info.filename == MANIFEST else 0
+        if info.file_size > limit > 0:
+            yield f"{MANIFEST} would be {info.file_size:,} bytes, at most {limit:,} are read with so many members"
+    if sum(info.compress_size for info in infos) > size:
+        yield "its members overlap: together they are longer than the file"
     total = sum(info.file_size for info in infos if sort_of(info.filename) == "record")
     if total > TEXT_BYTES:
         yield f"its records would be {total:,} bytes, at most {TEXT_BYTES:,} are read"
@@ -127,6 +137,8 @@ def _fault(info: zipfile.ZipInfo) -> str:
         return "is a folder" if info.is_dir() or stat.S_ISDIR(mode) else "is a device or a pipe"
     if name.startswith(("/", "\\")) or ":" in name or ".." in name.replace("\\", "/").split("/"):
         return "would land outside the folder"
+    if any(_DEVICE.match(part) for part in name.split("/")):
+        return "has a name that some systems keep for a device"
     if info.flag_bits & 1:
         return "is encrypted"
     sort = sort_of(name)
@@ -136,8 +148,8 @@ def _fault(info: zipfile.ZipInfo) -> str:
         return "is compressed in a way that bundles are not"
     if sort == "prediction":
         return "" if info.compress_type == zipfile.ZIP_STORED else "is compressed; predictions are stored as they are"
-    limit = MANIFEST_BYTES if name == MANIFEST else RECORD_BYTES if sort == "record" else PAGE_BYTES
-    if info.file_size > limit:
+    limit = RECORD_BYTES if sort == "record" else PAGE_BYTES
+    if name != MANIFEST and info.file_size > limit:
         return f"would be {info.file_size:,} bytes, at most {limit:,} are read"
     if info.file_size > RATIO * max(info.compress_size, 1):
         return f"would grow {info.file_size // max(info.compress_size, 1):,} times when unpacked"

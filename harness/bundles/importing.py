@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -13,6 +12,7 @@ from typing import Any
 from harness.bundles.archive import Archive, opened, printable, shown
 from harness.bundles.checks import Checker, parse_record
 from harness.bundles.files import replacing
+from harness.bundles.predictions import check_predictions
 from harness.bundles.tolerance import differences
 from harness.cache import ArrayStore
 from harness.errors import HarnessError, OutputError, one_line
@@ -22,7 +22,6 @@ from harness.records import Record, RecordStore, read_record
 LISTED = 20
 SUBMITTED_ARRAYS = "submitted"
 """Folder beside ``records/`` for submitted predictions; no run reads it, so none can take them for its own."""
-_HEADER_BYTES = 1 << 24
 _WRITERS, _BATCH = 8, 1000  # each record waits for the disk, and eight wait no longer than one
 
 
@@ -73,7 +72,7 @@ class BundleError(HarnessError):
 
 def check_bundle(bundle: Path, host: Host, out: Path | None = None, by: str = "") -> Report:
     """Check a bundle, and against the records of `out` if it is given; writes nothing, raises nothing for a bad one."""
-    report = Report(bundle.name, by=by)
+    report = Report(printable(bundle.name), by=by)
     try:
         with opened(bundle) as archive:
             _Import(archive, host, out, report).check()
@@ -85,15 +84,15 @@ def check_bundle(bundle: Path, host: Host, out: Path | None = None, by: str = ""
 def import_bundle(bundle: Path, host: Host, out: Path, by: str = "") -> Report:
     """Write a bundle's records to a folder, once every one of them is found good. Doing it again changes nothing.
 
-    Measured records become ``submitted``, with who and when; published figures stay ``reported``. Predictions go to
-    ``out/submitted``.
+    Measured records become ``submitted``, published figures stay ``reported``; both say who sent them, and when.
+    Predictions go to ``out/submitted``.
 
     Args:
         by: who sends it, instead of the name that the bundle states.
 
     Raises `BundleError`, and leaves `out` as it was, for a bundle with any problem.
     """
-    report = Report(bundle.name, by=by)
+    report = Report(printable(bundle.name), by=by)
     try:
         with opened(bundle) as archive:
             work = _Import(archive, host, out, report)
@@ -172,23 +171,34 @@ class _Import:
         path = store.path(record.cell, record.key)
         if not path.is_file():
             self.new.append(name)
+            self._others(path, record)
             return []
         held = read_record(path)
         if held.status == "failed":
             self.new.append(name)
             return []
-        if held.key != record.key:
-            return [f"{path} is of another key, {held.key[:24]}…: the two cannot both be kept"]
+        if (held.key, held.cell) != (record.key, record.cell):
+            return [f"{path} is of another cell or key, {held.key[:24]}…: the two cannot both be kept"]
         if found := list(differences(held, record)):
             return [f"{self.out} has another score of this cell and key (there, and in the bundle): {found[0]}"]
         self.report.known += 1
         return []
 
+    def _others(self, path: Path, record: Record) -> None:
+        """Tell of a model that has other scores in the same cells: these would stand in their place, if newer."""
+        others = path.parent.glob(f"{path.name.rpartition('-')[0]}-*.json")
+        if any(not other.name.endswith("-unknown.json") for other in others):
+            note = f"{record.model} has other scores there of the same cells (other weights, images or settings): "
+            self.checker.notes[f"{note}of two that are submitted the newer counts"] = None
+
     def _prediction(self, name: str, evidence: set[str]) -> None:
         try:
             if name.removeprefix("predictions/").removesuffix(".safetensors") not in evidence:
                 raise HarnessError("no record of the bundle is of this evidence")
-            _tensors(self.archive.chunks(name), self.archive.manifest.members[name].size)
+            if not check_predictions(self.archive.chunks(name)):
+                self.checker.notes["some predictions are of a kind that is not known here: no board will show them"] = (
+                    None
+                )
             self.report.predictions += 1
         except HarnessError as error:
             self.report.problem(_at(name, error))
@@ -216,31 +226,11 @@ class _Import:
                         file.write(chunk)
 
     def _stamped(self, name: str) -> Record:
-        """A record as it is kept: a submitted one says who sent it, and in which bundle."""
+        """A record as it is kept, with who sent it, and in which bundle."""
         record = parse_record(self.archive.read(name))
-        if record.kind == "reported":
-            return record
         stamp = {"by": self.report.by, "date": self.report.date, "bundle": self.report.sha256}
-        return record.model_copy(update={"kind": "submitted", "submission": stamp})
-
-
-def _tensors(chunks: Iterator[bytes], size: int) -> None:
-    """Read a safetensors file to its end. Raises `HarnessError` where its header is not that of an evidence file."""
-    first = next(chunks, b"")
-    length = int.from_bytes(first[:8], "little")
-    header = first[8 : 8 + length]
-    while len(header) < length <= min(size, _HEADER_BYTES) and (chunk := next(chunks, b"")):
-        header += chunk[: length - len(header)]
-    for _ in chunks:
-        pass  # to the digest
-    try:
-        facts = json.loads(header)
-        ends = [tensor["data_offsets"][1] for name, tensor in facts.items() if name != "__metadata__"]
-        sound = "evidence" in facts["__metadata__"] and max(ends, default=0) == size - 8 - length
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-        sound = False
-    if not sound:
-        raise HarnessError("it is no evidence file")
+        kind = "reported" if record.kind == "reported" else "submitted"
+        return record.model_copy(update={"kind": kind, "submission": stamp})
 
 
 def _at(name: str, what: object) -> str:

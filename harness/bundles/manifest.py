@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from harness.bundles.strict import read_json
 from harness.errors import HarnessError, first_problem, one_line
 
 FORMAT = 1
@@ -58,7 +58,7 @@ class Manifest(BaseModel):
 def read_manifest(data: bytes) -> Manifest:
     """A manifest from its bytes. Raises `HarnessError` for one that does not fit, or is of a later format."""
     try:
-        fields = json.loads(data)
+        fields = read_json(data)
         version = fields.get("format")
         if isinstance(version, int) and version > FORMAT:
             raise HarnessError(f"written by a newer harness (bundle format {version}, here {FORMAT}): upgrade")

@@ -53,7 +53,7 @@ def verify(
     outcomes: dict[Cell, Outcome] = {}
     runnable = []
     for record in chosen:
-        if reason := "" if uris else _by_uri(record):
+        if reason := _pattern(record) or ("" if uris else _by_uri(record)):
             outcomes[record.cell] = _not_here(record, reason)
         else:
             runnable.append(record)
@@ -88,6 +88,13 @@ def choose(archive: Archive, checker: Checker, cells: int, seed: int) -> list[Re
     if not chosen:
         raise HarnessError(f"{archive.path}: holds no measured score of a single model: there is nothing to verify")
     return list(chosen.values())
+
+
+def _pattern(record: Record) -> str:
+    """Why a cell is not run though its names could be: a run would take them for many."""
+    if set("*?") & set(record.model) or record.cell.metric == "all":
+        return "the name of its model or metric stands for several here"
+    return ""
 
 
 def _by_uri(record: Record) -> str:

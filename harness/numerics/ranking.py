@@ -204,6 +204,8 @@ def _tails(confidence: float) -> list[float]:
 def _studentised(values: Floats, share: Floats, counts: NDArray[np.int64], confidence: float) -> tuple[Floats, Floats]:
     """The intervals of weighted means of values (T, M): bootstrap-t or Student's, whichever reaches further.
 
+    NaN where one task outweighs the others so far that they are fewer than two: its spread cannot be told.
+
     Args:
         share: (T, 1) weights, of sum 1.
         counts: (R, T) how often each task is in each resample; resamples without spread are left out.
@@ -214,6 +216,9 @@ def _studentised(values: Floats, share: Floats, counts: NDArray[np.int64], confi
         return values[0], values[0]
     means = (share * values).sum(0)
     x, squared = values - means, np.square(share)
+    freedom = 1 / float(squared.sum()) - 1  # the tasks less one, of equal weights
+    if freedom < 1:
+        return np.full_like(means, math.nan), np.full_like(means, math.nan)
     error = np.sqrt((squared * x**2).sum(0))
     error[error <= ROUNDING * np.abs(values).max()] = 0.0
     total = counts @ share
@@ -225,5 +230,5 @@ def _studentised(values: Floats, share: Floats, counts: NDArray[np.int64], confi
     ratio[:, error == 0] = 0.0
     left, right = np.nanquantile(ratio, _tails(confidence), axis=0)
     unbiased = squared.sum() / (squared * (1 - 2 * share + squared.sum())).sum()
-    half = math.sqrt(unbiased) * float(student.ppf(_tails(confidence)[1], 1 / squared.sum() - 1))
+    half = math.sqrt(unbiased) * float(student.ppf(_tails(confidence)[1], freedom))
     return means - error * np.maximum(right, half), means + error * np.maximum(-left, half)

@@ -130,7 +130,8 @@ def by_dataset(board: Board) -> tuple[NDArray[np.float64], list[str]]:
         np.mean([row for row, own in zip(on_one_scale, images, strict=True) if own == name], axis=0)
         for name in datasets
     ]
-    return np.array(means).reshape(len(datasets), len(board.ranked)), datasets
+    found = np.round(np.array(means).reshape(len(datasets), len(board.ranked)), 9)  # means that rounding parts are tied
+    return found, datasets
 
 
 def _p(found: Tests) -> str:

@@ -79,6 +79,7 @@ def test_submissions_are_checked_merged_and_published(repository: Path, sent: di
         assert "2 agrees" in checked.stdout
     script = repository / "board.py"
     script.write_text(re.sub(r"(RANKING.*) = \{\}", r'\1 = {"by": "rank"}', script.read_text()))
+    assert '"rank"' in script.read_text()
     built = board(repository, "build")
     assert built.returncode == 0, built.stdout + built.stderr
     found = json.loads((repository / "board" / "suite.json").read_text())
@@ -99,6 +100,7 @@ def test_submissions_are_checked_merged_and_published(repository: Path, sent: di
     [
         (False, lambda data: data.replace(b'"n": 60', b'"n": 61'), "is not what the manifest says"),
         (True, changed(key="0" * 64), "its key is not that of its evidence"),
+        (True, changed(scores=[{"value": 99.0, "low": 98.0, "high": 99.9, "n": 60}]), "its draws are not those of its"),
         (True, changed(scores=[{"value": 101.0, "n": 60}]), "its value 101 is outside the metric's bounds, 0 to 100"),
     ],
 )
@@ -118,7 +120,7 @@ def test_a_tampered_bundle_is_refused(
 @pytest.mark.slow
 def test_an_invented_score_is_found_by_making_it_again(repository: Path, sent: dict[str, Path]) -> None:
     bundle = submit(repository, sent["ada"])
-    edit = changed(scores=[{"value": 99.9, "n": 60}])
+    edit = changed(scores=[{"value": 99.9, "n": 60}], draws=None)
     spoilt(bundle, {name: edit for name in members(bundle) if "/top1" in name})
     spoilt(bundle, {name: None for name in members(bundle) if "/nll" in name} | {"manifest.json": changed(counts={})})
     checked = board(repository, "check", bundle)
@@ -130,7 +132,7 @@ def test_an_invented_score_is_found_by_making_it_again(repository: Path, sent: d
 def test_a_score_that_contradicts_another_submission_is_refused(repository: Path, sent: dict[str, Path]) -> None:
     submit(repository, sent["ada"])
     bundle = submit(repository, sent["grace"])
-    spoilt(bundle, {first(bundle, "random/knn@digits/top1"): changed(scores=[{"value": 99.9, "n": 60}])})
+    spoilt(bundle, {first(bundle, "random/knn@digits/top1"): changed(scores=[{"value": 99.9, "n": 60}], draws=None)})
     checked = board(repository, "check", bundle)
     assert checked.returncode != 0
     assert "has another score of this cell and key (there, and in the bundle): " in checked.stderr
@@ -148,6 +150,41 @@ def test_what_was_merged_stays(repository: Path, sent: dict[str, Path]) -> None:
     assert f"{'submissions/' + merged.name!r} was changed or removed" in checked.stderr
 
 
+@pytest.mark.parametrize(
+    "name", ["submissions/a b.zip", "submissions/x\n::error::y.zip", "submissions/sub/a.zip", "submissions/run.py",
+             "submissions/$(id).zip", "submissions/a.ZIP"],
+)  # fmt: skip
+def test_what_is_no_plain_file_of_submissions_is_refused(repository: Path, sent: dict[str, Path], name: str) -> None:
+    git(repository, "init")
+    git(repository, "add", ".")
+    git(repository, "commit", "-m", "the template")
+    (repository / name).parent.mkdir(exist_ok=True)
+    shutil.copy(sent["ada"], repository / name)
+    git(repository, "add", ".")
+    git(repository, "commit", "-m", "a submission")
+    checked = board(repository, "check", "--since", "HEAD~1")
+    assert checked.returncode == 1
+    assert checked.stderr.splitlines() == [
+        f"{name!r} is no bundle: a submission is one file, submissions/DATE-NAME.zip"
+    ]
+    assert not checked.stdout
+
+
+def test_a_link_is_no_submission_and_other_changes_are_told(repository: Path, sent: dict[str, Path]) -> None:
+    """A link's target could be changed later, behind what was checked."""
+    git(repository, "init")
+    git(repository, "add", ".")
+    git(repository, "commit", "-m", "the template")
+    shutil.copy(sent["ada"], repository / "elsewhere.zip")
+    (repository / "submissions" / "2026-01-01-ada.zip").symlink_to("../elsewhere.zip")
+    git(repository, "add", ".")
+    git(repository, "commit", "-m", "a link")
+    checked = board(repository, "check", "--since", "HEAD~1")
+    assert checked.returncode == 1
+    assert "'submissions/2026-01-01-ada.zip' is no bundle" in checked.stderr
+    assert checked.stdout.splitlines() == ["note: 'elsewhere.zip' was changed too: it is no bundle, review it as code"]
+
+
 def test_an_empty_repository_says_so(repository: Path) -> None:
     built = board(repository, "build")
     assert built.returncode == 1
@@ -161,8 +198,10 @@ def steps(workflow: Path) -> list[dict[str, Any]]:
 
 def test_the_workflows_run_the_script_and_pin_their_actions() -> None:
     assert [workflow.stem for workflow in WORKFLOWS] == ["check", "publish"]
-    lines = {w.stem: [s["run"] for s in steps(w) if "board.py" in s.get("run", "")] for w in WORKFLOWS}
-    assert lines == {"check": ['python board.py check --since "origin/$BASE"'], "publish": ["python board.py build"]}
+    lines = {w.stem: [s["run"].split("\n") for s in steps(w) if "board.py" in s.get("run", "")] for w in WORKFLOWS}
+    ((stop, run, _),) = lines["check"]
+    assert stop.startswith('echo "::stop-commands::$(openssl rand -hex 16)"')  # a name at a line's start is no command
+    assert (run, lines["publish"]) == ('python board.py check --since "origin/$BASE"', [["python board.py build"]])
     used = [step["uses"] for workflow in WORKFLOWS for step in steps(workflow) if "uses" in step]
     assert len(used) >= 6
     assert [action for action in used if not re.fullmatch(r"actions/[a-z-]+@v\d+", action)] == []
@@ -174,6 +213,15 @@ def test_what_a_pull_request_runs_may_write_nothing() -> None:
     assert workflow[True] == "pull_request"  # YAML 1.1 reads the key 'on' as true
     assert all("secrets." not in path.read_text() for path in WORKFLOWS)
     assert all("${{" not in step.get("run", "") for path in WORKFLOWS for step in steps(path))
+
+
+def test_what_reads_bundles_may_not_publish_and_what_publishes_reads_none() -> None:
+    workflow = yaml.safe_load(WORKFLOWS[1].read_text())
+    assert workflow["permissions"] == {"contents": "read"}
+    build, deploy = workflow["jobs"]["build"], workflow["jobs"]["deploy"]
+    assert "permissions" not in build
+    assert deploy["permissions"] == {"pages": "write", "id-token": "write"}
+    assert [step.get("uses") for step in deploy["steps"]] == ["actions/deploy-pages@v4"]
 
 
 def test_no_shell_is_needed_and_no_line_of_the_readme_is_out_of_date() -> None:

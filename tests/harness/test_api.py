@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,9 +21,8 @@ def run(tmp_path: Path) -> Path:
     for model in ("tiny-a", "big[b]"):
         for task, kind in (("linear[k=1]@digits", "measured"), ("knn@dtd", "reported")):
             score = (ScoreData(value=90.0, low=89.0, high=91.0, n=10),)
-            store.write(
-                Record(status="done", model=model, task=task, metric=METRIC, key=task, scores=score, kind=kind, primary=True)
-            )  # fmt: skip
+            fields: dict[str, Any] = {"model": model, "task": task, "kind": kind, "key": task, "scores": score}
+            store.write(Record(status="done", metric=METRIC, primary=True, **fields))
     return tmp_path
 
 

@@ -338,6 +338,40 @@ def test_processes_share_an_index(tmp_path: Path) -> None:
     assert len(models(folder)) == 80
 
 
+OPENER = """
+import sys
+from pathlib import Path
+from harness.index import Index
+
+for line in sys.stdin:
+    index = Index(Path(line.strip()) / "records")
+    index.sync()
+    print(index.path is not None, flush=True)
+"""
+
+
+def test_processes_make_a_new_index_at_once(tmp_path: Path) -> None:
+    path = os.pathsep.join(p for p in sys.path if p)
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPENER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        for _ in range(3)
+    ]  # fmt: skip
+    pipes = [(worker.stdin, worker.stdout) for worker in workers]
+    for i in range(40):
+        (tmp_path / str(i)).mkdir()
+        for ask, _ in pipes:
+            assert ask is not None
+            ask.write(f"{tmp_path / str(i)}\n")
+            ask.flush()
+        assert [answer and answer.readline() for _, answer in pipes] == ["True\n"] * 3, "one fell back to memory"
+    for worker in workers:
+        worker.communicate()
+        assert worker.returncode == 0
+
+
 def test_what_is_unreadable_is_named_by_path_and_reason() -> None:
     assert Unreadable("a/b/c.json", "half")._asdict() == {"path": "a/b/c.json", "reason": "half"}
 

@@ -163,3 +163,16 @@ def test_facts_as_text() -> None:
         "none", "none", "x", "1.5", "true", "00000000", "a, b",
     ]  # fmt: skip
     assert len(text("long " * 40)) == 60
+
+
+@pytest.mark.parametrize("bounds", ["none", [0], [100, 0], [0, None], [0, float("nan")], {"low": 0}])
+def test_what_was_edited_by_hand_is_compared_all_the_same(record: Make, bounds: Any) -> None:
+    metric = {"name": "top1", "version": 1, "bounds": bounds}
+    facts = {"task": "linear", "dataset": ["digits"], "architecture": 3}
+    edited = record(value=75.0, key="other", facts=facts, provenance={"plugins": "all"})
+    edited = edited.model_copy(update={"metric": metric})
+    found = changes([record()], [edited]).cells[0]
+    assert (found.status, found.size) == ("value", pytest.approx(1 / 3))
+    assert changes([edited], [edited]).counts == {"unchanged": 1}
+    same_key = edited.model_copy(update={"scores": record(value=70.0).scores})
+    assert changes([edited], [same_key]).cells[0].causes == (Cause(UNSTEADY),)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
-from scipy.stats import ttest_1samp, wilcoxon
+from scipy.stats import PermutationMethod, ttest_1samp, wilcoxon
 
 from harness.board import build
 from harness.board.compared import FORMATS, HALF, bar, lines, render, table
@@ -160,6 +160,21 @@ def test_equal_models_pass_every_test(make: Make) -> None:
     assert (overall.wilcoxon, overall.mean, overall.over, found.counts["undecided"]) == (1.0, 0.0, "", 7)
 
 
+@pytest.mark.parametrize("apart", [[0.3, -0.1, 0.3, 0.0, 0.1, 0.2, 0.2], [1.0, 2.0, -1.0, 2.0, 2.0, 3.0, 1.0, 0.0]])
+def test_the_signed_rank_test_is_exact_with_ties(make: Make, apart: list[float]) -> None:
+    """Against all patterns of signs; 50.3 - 50 and 50.1 - 50 are no tenths in binary, and tie all the same."""
+    exact = wilcoxon(apart, method=PermutationMethod(n_resamples=np.inf)).pvalue
+    found = board_of(make, apart).overall
+    assert found is not None
+    assert found.wilcoxon == pytest.approx(exact)
+
+
+def test_what_only_rounding_makes_a_difference_is_none(make: Make) -> None:
+    found = board_of(make, [1e-13] * 7).overall
+    assert found is not None
+    assert found.wilcoxon == 1.0
+
+
 def test_the_same_difference_everywhere_has_no_spread(make: Make) -> None:
     found = board_of(make, [1.0] * 7)
     assert json.loads(render(found, "json"))["overall"]["low"] is None
@@ -275,4 +290,4 @@ def test_marks_are_explained(make: Make) -> None:
     assert found.counts == {"a": 0, "b": 0, "undecided": 0, "unjudged": 1}
     told = lines(found)
     assert "‡ reported elsewhere, not measured here." in told
-    assert told[0].startswith("A is better in 0 of 1 columns, B in 0; 0 undecided, 1 cannot be judged")
+    assert told[0].startswith("A is better in 0 of one column, B in 0; 0 undecided, 1 cannot be judged")

@@ -21,7 +21,7 @@ from harness.board.formats import FORMATS, encode
 from harness.board.grouping import grouped
 from harness.board.terminal import table
 from harness.board.views import ordered, pick, with_costs
-from harness.records import Record
+from harness.records import Record, ScoreData
 
 Make = Callable[..., Record]
 NAMES = {
@@ -150,3 +150,15 @@ def test_latex_compiles_and_runs_no_command(make: Make, tmp_path: Path) -> None:
 def test_latex_says_what_letters_it_needs_more_for(make: Make) -> None:
     plain, other = (build([make(name, "linear@digits", 90.0)]).render("latex") for name in ("modèle", "模型"))
     assert ("LuaLaTeX" in plain.splitlines()[0], "LuaLaTeX" in other.splitlines()[0]) == (False, True)
+
+
+@pytest.mark.parametrize("field", ["card", "dataset", "facts", "provenance"])
+def test_numbers_that_json_lacks_are_null_in_files(field: str) -> None:
+    told = {"x": float("nan"), "y": [float("inf"), 1.5]}
+    record = Record(
+        status="done", model="m", task="linear@d", metric={"name": "top1"}, scores=(ScoreData(value=1.0),),
+        **{field: {"task": told} if field == "facts" else told},
+    )  # fmt: skip
+    text = build([record]).render("json")
+    assert json.loads(text, parse_constant=pytest.fail)
+    assert '"x": null' in text

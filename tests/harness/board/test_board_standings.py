@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 
 from harness.board import Board, build
@@ -165,3 +166,48 @@ def test_draws_over_seeds_are_averaged(make: Make) -> None:
 def test_a_ranking_that_cannot_be_is_refused(fields: dict, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Ranking.model_validate(fields)
+
+
+def test_a_required_task_counts_by_its_primary_metric_and_a_name_counts_any(make: Make) -> None:
+    """Not by all metrics of the task: one without bounds would turn the whole order into one by ranks."""
+    unbounded = {"name": "nll", "version": 1, "unit": "nats", "bounds": [0, None], "higher_is_better": False}
+    records = [make(m, t, v) for m, v in (("x", 90.0), ("y", 80.0)) for t in ("linear@a", "linear@b", "knn@a")]
+    others = [
+        make(r.model, r.task, 0.5, primary=False, key="nll").model_copy(update={"metric": unbounded}) for r in records
+    ]
+
+    def counting(*require: str) -> tuple[list[str], str]:
+        found = build([*records, *others], ranking=Ranking(require=require))
+        return [c.name for c in found.columns if c.ranked], found.rule.by
+
+    assert counting("linear@*") == (["linear@a top1", "linear@b top1"], "score")
+    assert counting("*@a") == (["knn@a top1", "linear@a top1"], "score")
+    assert counting("* nll")[1] == "rank"
+    assert counting("linear@a", "knn@a nll")[0] == ["knn@a nll", "linear@a top1"]
+
+
+def test_a_weight_that_fits_nothing_is_told(make: Make) -> None:
+    records = [make(m, t, 80.0) for m in "xy" for t in ("linear@a", "linear@b")]
+    text = build(records, ranking=Ranking(group="dataset", weights={"a": 2, "digitz": 3})).rule.text
+    assert "weighed a 2." in text
+    assert "Weights that fit no dataset: digitz." in text
+    assert "Weights that fit no column: a." in build(records, ranking=Ranking(weights={"a": 2})).rule.text
+
+
+def test_one_dataset_is_too_few(make: Make) -> None:
+    assert "and one dataset is too few" in build([make(m, "linear@a", 80.0) for m in "xy"]).rule.text
+
+
+def test_models_with_other_images_are_as_good_as_unpaired() -> None:
+    """A column may hold scores of a part of the images: comparisons then find too little rather than too much."""
+    from harness.numerics.bootstrap import weights
+    from harness.numerics.ranking import over_images
+
+    share = {n: torch.cat(list(weights(n, 300))).numpy() / n for n in (400, 200)}
+    rng, wrong = np.random.default_rng(0), 0
+    for _ in range(300):
+        hard = rng.normal(size=400)
+        hits = [100.0 * (hard[:n] + rng.normal(size=n) < 0.5) for n in (400, 200)]
+        drawn = np.stack([share[len(own)] @ own for own in hits], 1)
+        wrong += bool(over_images([own.mean() for own in hits], drawn).above.any())
+    assert wrong <= 24  # of 300: 8 %

@@ -46,7 +46,7 @@ def test_columns_are_chosen_by_name_task_or_metric(board: Board) -> None:
         assert found.entry("a", expected[0]) == board.entry("a", expected[0])
         assert [row.standing for row in found.rows] == [row.standing for row in board.rows]
         assert found.counts["columns"] == len(expected)
-    assert pick(board, ["*@dtd"]).summary == "4 models · 1 columns · 4 scores"
+    assert pick(board, ["*@dtd"]).summary == "4 models · 1 column · 4 scores"
     with pytest.raises(HarnessError, match="no column fits 'linaer@digits'; did you mean 'linear@digits'"):
         pick(board, ["top1", "linaer@digits"])
 

@@ -82,6 +82,69 @@ def test_a_member_that_is_there_twice(bundle: Path, host: Host) -> None:
     refused(bundle, host, "is there twice")
 
 
+def test_members_that_differ_in_capitals_alone(bundle: Path, host: Host) -> None:
+    add(bundle, first(bundle).replace("tiny", "TINY"))
+    refused(bundle, host, "is there twice but for capitals")
+
+
+@pytest.mark.parametrize("name", ["records/con/b/c.json", "records/a/NUL.x/c.json", "records/a/b/Com1.json"])
+def test_names_of_devices(bundle: Path, host: Host, name: str) -> None:
+    add(bundle, name)
+    refused(bundle, host, "has a name that some systems keep for a device")
+
+
+def test_a_manifest_far_longer_than_its_members(bundle: Path, host: Host) -> None:
+    """Compressed, two kilobytes could be gigabytes of objects."""
+    filler = "".join(chr(97 + i * 7 % 26) + str(i * i) for i in range(1 << 17))
+    spoilt(bundle, {"manifest.json": lambda data: data[:-2] + f', "x": "{filler}"}}'.encode()}, vouched=False)
+    refused(bundle, host, r"manifest\.json would be [\d,]+ bytes, at most 1,0[\d,]+ are read with so many members")
+
+
+def directory(data: bytearray, number: int = 0) -> int:
+    """Where the entry of a member begins in the archive's directory."""
+    at = -1
+    for _ in range(number + 1):
+        at = data.index(b"PK\x01\x02", at + 1)
+    return at
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ((6, 8), b"\x63\0", "not a bundle, or cut off"),  # of a version to come
+        ((8, 9), b"\x20", "is damaged"),  # patched data
+        ((9, 10), b"\x08", "not a bundle, or cut off|is damaged|no name"),  # its name in UTF-8
+        ((20, 24), b"\xff\xff\xff\x7f", "its members overlap: together they are longer than the file"),
+        ((20, 28), b"\xff" * 8, "would be 4,294,967,295 bytes"),  # promises a zip64 field that is not there
+        ((42, 46), b"\xff" * 4, "is damaged"),
+        ((50, 51), b"\0", "is no name that a bundle has"),
+    ],
+)
+def test_a_directory_that_lies(bundle: Path, host: Host, field: tuple[int, int], value: bytes, message: str) -> None:
+    data = bytearray(bundle.read_bytes())
+    at = directory(data)
+    if field == (9, 10):
+        data[at + 46] = 0xFF
+    data[at + field[0] : at + field[1]] = value
+    bundle.write_bytes(data)
+    refused(bundle, host, message)
+
+
+def test_a_name_that_differs_between_directory_and_member(bundle: Path, host: Host) -> None:
+    data = bytearray(bundle.read_bytes())
+    data[30] ^= 1
+    bundle.write_bytes(data)
+    refused(bundle, host, r"is damaged \(BadZipFile: File name in directory")
+
+
+def test_two_names_of_one_member(bundle: Path, host: Host) -> None:
+    data = bytearray(bundle.read_bytes())
+    one, two = directory(data), directory(data, 1)
+    data[two + 42 : two + 46] = data[one + 42 : one + 46]
+    bundle.write_bytes(data)
+    refused(bundle, host, r"is damaged \(BadZipFile: File name in directory")
+
+
 def test_several_faults_are_counted(bundle: Path, host: Host) -> None:
     for number in range(3):
         add(bundle, f"../{number}")

@@ -7,12 +7,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from bundle_world import NOON, TOP1, made, published
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.bundles.checks import Checker, parse_record
+from harness.bundles.checks import Checker, Installed, parse_record
+from harness.draws import Draws
 from harness.errors import HarnessError
 from harness.identity import digest, record_key
 from harness.plugins import Host
@@ -31,6 +33,21 @@ def faults(host: Host, record: Record, name: str = "") -> list[str]:
 
 def scored(**fields: Any) -> Record:
     return made(scores=({"value": 50.0, "low": 48.0, "high": 52.0, "n": 10} | fields,))
+
+
+def drawn(n: int, low: float, high: float, **fields: Any) -> Record:
+    """A record of [48, 52] with n draws, evenly from `low` to `high`."""
+    fields = {"scores": ({"value": 50.0, "low": 48.0, "high": 52.0, "n": 10},), "status": "done"} | fields
+    status = "done" if fields["scores"] else "skipped"
+    facts = {} if fields.get("kind") == "reported" else made().facts
+    return made(**fields | {"status": status, "facts": facts, "draws": Draws.of(np.linspace(low, high, n))})
+
+
+def test_draws_of_the_interval_are_sound(plugins: Host) -> None:
+    """Even draws from 0 to 100 have 95 % of them in 2.5 to 97.5."""
+    ends = {"value": 50.0, "low": 2.5, "high": 97.5, "n": 10}
+    assert faults(plugins, drawn(1000, 0.0, 100.0, scores=(ends,))) == []
+    assert faults(plugins, drawn(1000, 0.0, 100.0, scores=({**ends, "low": 2.4},))) != []
 
 
 @pytest.mark.parametrize(
@@ -58,9 +75,16 @@ def test_what_a_run_writes_is_sound(plugins: Host, record: Record) -> None:
         (scored(n=-1), "it is of -1 images"),
         (scored(variant="k=3", n=-1), "k=3: it is of -1 images"),
         (made(draws={"low": 50.0, "high": 170.0, "codes": "AAA="}), "its draws leave the metric's bounds"),
+        (drawn(1, 48.0, 52.0), "it has 1 draws, and 1000 resamples"),
+        (drawn(1000, 99.0, 99.5), "its draws are not those of its interval: 95 % of them lie in 99.0125 to"),
+        (drawn(1000, 48.0, 52.0, scores=()), "its draws are not those of its interval"),
+        (drawn(1000, 48.0, 52.0, kind="reported"), "it has 1,000 draws, and 0 resamples"),
         (made(finished=time.time() + 2 * 86400), "it was finished in the future"),
         (made(finished=-5.0), "it has no date"),
         (made(seed=-1), "its seed is -1"),
+        (made(limit=1), "its limit is 1"),
+        (made(facts=made().facts | {"resamples": [1000]}), "its resamples are [1000], no number up to 100,000"),
+        (made(facts=made().facts | {"resamples": 10**6}), "its resamples are 1000000, no number"),
         (made(key="12"), "its key is not 64 hexadecimal digits"),
         (made(key="G" * 64), "its key is not 64 hexadecimal digits"),
         (made(key="0" * 64), "its key is not that of its evidence, metric and resamples: it was changed"),
@@ -72,12 +96,26 @@ def test_what_a_run_writes_is_sound(plugins: Host, record: Record) -> None:
         (made(metric={**TOP1, "higher_is_better": False}), "it says that top1 has higher_is_better false; here it has"),
         (made(metric={**TOP1, "bounds": ["0", "1"]}), "its metric's bounds are"),
         (made(metric={**TOP1, "bounds": {"a": 1}}), "its metric's bounds are"),
+        (made(metric={**TOP1, "bounds": [0, 0]}), "its metric's bounds are [0, 0], not two numbers, the lower first"),
+        (made(metric={**TOP1, "bounds": [100, 0]}), "its metric's bounds are [100, 0]"),
+        (made(metric={**TOP1, "bounds": [False, True]}), "its metric's bounds are [false, true]"),
+        (made(metric={**TOP1, "version": None, "higher_is_better": False}), "its metric's version is null"),
+        (made(metric={**TOP1, "version": "1"}), 'its metric\'s version is "1", no number from 1'),
+        (made(metric={**TOP1, "version": True}), "its metric's version is true"),
+        (made(metric={**TOP1, "version": 0}), "its metric's version is 0"),
+        (made(metric={**TOP1, "name": "own", "unit": "\x1b[2J"}), "its metric's unit is"),
+        (made(metric={**TOP1, "name": "own", "unit": "x" * 41}), "its metric's unit is"),
+        (made(metric={**TOP1, "name": "own", "unit": {"a": 1}}), "its metric's unit is"),
+        (made(metric={**TOP1, "name": "own", "higher_is_better": "yes"}), "its metric's higher_is_better is"),
+        (published(metric={**TOP1, "higher_is_better": False}), "it says that top1 has higher_is_better false"),
         (made(metric={**TOP1, "version": 9}), "made by metric top1 version 9, newer than 1 here: upgrade, then import"),
         (made(status="failed", scores=(), reason="no"), "it is a failure, which bundles do not hold"),
         (made("x" * 10_000), "the name of its model has 10,000 characters, at most 400 are taken"),
         (made("a\nb"), r"the name of its model has characters that do not print: 'a\nb'"),
         (made("a\u202eb"), r"the name of its model has characters that do not print: 'a\u202eb'"),
         (made("\0"), "the name of its model has characters that do not print"),
+        (made(" tiny-moco"), "the name of its model could pass for another: ' tiny-moco'"),
+        (made("re\u0301sume\u0301"), r"the name of its model could pass for another: 're\u0301sume\u0301'"),
         (made(""), "its model or metric has an empty name"),
         (made(task="knn"), "expected PROTOCOL@DATASET"),
         (made(task="knn[@digits"), "cannot read the name"),
@@ -101,11 +139,14 @@ def test_a_newer_version_of_a_task_is_refused_and_an_older_one_is_told(plugins: 
         f"made by task knn version {here + 1}, newer than {here} here: upgrade, then import"
     ]
     assert faults(plugins, version(None)) == ["its facts do not say which version of the task it was made by"]
+    for none in (0, -1, True):
+        assert faults(plugins, version(none)) == ["its facts do not say which version of the task it was made by"]
     checker = Checker(plugins)
-    old = version(here - 1)
+    checker._task = lambda name: Installed(here + 1)
+    old = version(here)
     for _ in range(3):
         assert not list(checker.problems(old, f"records/{_path(old)}"))
-    assert list(checker.notes) == [f"task knn is version {here} here; some records are of version {here - 1}"]
+    assert list(checker.notes) == [f"task knn is version {here + 1} here; some records are of version {here}"]
 
 
 def _path(record: Record) -> str:
@@ -156,6 +197,11 @@ def test_a_pair_has_two_pieces_of_evidence(plugins: Host) -> None:
         ('"model":"tiny-random"', '"model":"x","extra":1', "not a record: extra"),
         ('"seed":0', '"seed":' + "9" * 5000, "not a record"),
         ('"primary":true', '"primary":true,"card":' + "[" * 20_000, "not a record"),
+        ('"card":{}', '"card":' + '{"a":' * 60 + "1" + "}" * 60, "it is nested more than 50 deep"),
+        ('"seed":0', '"seed":9,"seed":0', "its field 'seed' is there twice"),
+        ('"n":500', '"n":' + "9" * 400, "it holds a whole number of 400 digits, 99999999999999999999…"),
+        ('"n":500', '"n":9007199254740993', "it holds a whole number of 16 digits"),
+        ('"value":80.0', '"value":1e300', "it holds 1e300, which is beyond 1e+100"),
     ],
 )
 def test_json_that_is_no_record(old: str, new: str, message: str) -> None:

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from bundle_world import (
     NOON,
     bundle_of,
@@ -23,9 +26,13 @@ from hypothesis import strategies as st
 
 from harness.bundles.export import export
 from harness.bundles.importing import LISTED, BundleError, check_bundle, import_bundle
-from harness.evidence_files import load
+from harness.evidence import Episodes, Estimates, Evidence, Predictions
+from harness.evidence_files import load, save
+from harness.identity import record_key
 from harness.plugins import Host
-from harness.records import Record, RecordStore, ScoreData, read_record
+from harness.records import Record, RecordStore, ScoreData, read_record, slug
+
+IDENTITY = {"name": "top1", "version": 1}
 
 
 def records(out: Path) -> dict[str, Record]:
@@ -44,8 +51,8 @@ def test_a_bundle_comes_back_marked_with_who_and_when(tmp_path: Path, host: Host
     report = import_bundle(bundle, host, tmp_path / "out")
     found = records(tmp_path / "out")
     assert (report.records, report.reported, report.new, report.known, report.faults) == (4, 1, 4, 0, 0)
-    assert found["tiny-moco"] == published()
     stamp = {"by": "Ada", "date": "2026-05-28", "bundle": report.sha256}
+    assert found["tiny-moco"] == published(submission=stamp)
     for record in (sent[0], sent[1], undefined):
         assert (found[record.model].kind, found[record.model].submission) == ("submitted", stamp)
         assert bare(found[record.model]) == record
@@ -130,8 +137,42 @@ def test_another_key_of_the_same_cell_stands_beside_it(tmp_path: Path, host: Hos
 
 def test_keys_that_begin_alike_cannot_both_be_kept(tmp_path: Path, host: Host) -> None:
     out = folder_of(tmp_path / "out", [made(key=made().key[:16] + "0" * 48)])
-    with pytest.raises(BundleError, match="is of another key"):
+    with pytest.raises(BundleError, match="is of another cell or key"):
         import_bundle(bundle_of(tmp_path, made()), host, out)
+
+
+def test_a_name_made_to_share_the_file_of_another_is_no_known_score(tmp_path: Path, host: Host) -> None:
+    """``a b`` is kept in the folder of its slug; a model of that very name has a folder of the same name."""
+    spaced, twin = made("a b"), made(slug("a b"), facts=made("a b").facts, key=made("a b").key)
+    assert RecordStore(tmp_path).path(spaced.cell, spaced.key) == RecordStore(tmp_path).path(twin.cell, twin.key)
+    out = folder_of(tmp_path / "out", [twin])
+    with pytest.raises(BundleError, match="is of another cell or key"):
+        import_bundle(bundle_of(tmp_path, spaced), host, out)
+
+
+def test_other_scores_of_the_same_model_and_cells_are_told(tmp_path: Path, host: Host) -> None:
+    newer = [made(facts=made().facts | {"evidence": "1" * 64}, key=record_key(("1" * 64,), IDENTITY, 1000))]
+    out = folder_of(tmp_path / "out", [made(), made("tiny-simclr", status="failed", scores=(), key="")])
+    report = check_bundle(bundle_of(tmp_path, *newer, made("tiny-simclr")), host, out)
+    assert (report.new, report.faults) == (2, 0)
+    (note,) = report.notes
+    assert note.startswith("tiny-random has other scores there of the same cells")
+
+
+def test_a_stamp_is_ours(tmp_path: Path, host: Host) -> None:
+    forged = {"by": "Grace", "date": "2020-01-01", "bundle": "0" * 64}
+    sent = [made(kind="submitted", submission=forged), published(submission=forged)]
+    import_bundle(bundle_of(tmp_path, *sent, by="Ada"), host, tmp_path / "out")
+    assert {r.submission["by"] for r in records(tmp_path / "out").values()} == {"Ada"}
+
+
+def test_the_name_of_the_file_commands_no_terminal(tmp_path: Path, host: Host) -> None:
+    bundle = tmp_path / "b\n::error::x\x1b[2J.zip"
+    bundle.write_bytes(b"no zip")
+    with pytest.raises(BundleError) as caught:
+        import_bundle(bundle, host, tmp_path / "out")
+    assert str(caught.value).startswith(r"b\n::error::x\x1b[2J.zip: not a bundle")
+    assert str(caught.value).isprintable()
 
 
 def test_a_score_replaces_a_failure(tmp_path: Path, host: Host) -> None:
@@ -223,6 +264,54 @@ def test_predictions_that_are_none(tmp_path: Path, host: Host, content: bytes) -
         import_bundle(bundle, host, tmp_path / "out")
 
 
+def scored(**changes: Any) -> Predictions:
+    """Predictions of four images of three classes."""
+    fields = {"scores": torch.zeros(4, 3), "targets": torch.tensor([0, 1, 2, 0])} | changes
+    return Predictions(**fields)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "message"),
+    [
+        (scored(), ""),
+        (scored(targets=None), ""),
+        (scored(multilabel=True, targets=torch.ones(4, 3)), ""),
+        (Episodes(torch.rand(600)), ""),
+        (Estimates(torch.rand(4, 2), torch.rand(4, 2)), ""),
+        (scored(targets=torch.tensor([0, 1])), "targets has 2 rows for 4"),
+        (scored(targets=torch.tensor([0, 1, 10**9, 0])), "its targets are not those of 3 classes"),
+        (scored(targets=torch.tensor([0, 1, -1, 0])), "its targets are not those of 3 classes"),
+        (scored(targets=torch.zeros(4)), "its targets are not those of 3 classes"),
+        (scored(targets=torch.ones(4, 3)), "its targets are not those of 3 classes"),
+        (scored(multilabel=True, targets=torch.full((4, 3), 2)), "its targets are not those of 3 classes"),
+        (scored(scores=torch.full((4, 3), torch.nan)), "holds NaN or infinite values"),
+        (scored(scores=torch.zeros(4, 0)), r"its scores are \(4, 0\), not numbers of images and classes"),
+        (scored(scores=torch.zeros(4)), r"its scores are \(4,\), not numbers of images and classes"),
+        (scored(scores=torch.zeros(4, 3) > 0), "not numbers of images and classes"),
+        (Episodes(torch.tensor(1.0)), "its Episodes have no row for each image"),
+    ],
+)
+def test_predictions_that_do_not_hold_together(tmp_path: Path, host: Host, evidence: Evidence, message: str) -> None:
+    save({"": evidence}, tmp_path / "e")
+    bundle = bundle_of(tmp_path, record := made())
+    spoilt(bundle, {f"predictions/{record.facts['evidence']}.safetensors": (tmp_path / "e").read_bytes()})
+    spoilt(bundle, {"manifest.json": changed(counts={})})
+    report = check_bundle(bundle, host)
+    assert report.faults == bool(message)
+    assert not message or re.search(message, report.problems[0])
+
+
+def test_predictions_of_a_kind_of_elsewhere_are_kept_and_told(tmp_path: Path, host: Host) -> None:
+    save({"": scored()}, tmp_path / "e")
+    (tmp_path / "e").write_bytes((tmp_path / "e").read_bytes().replace(b"Predictions", b"Elsewhere!!"))
+    bundle = bundle_of(tmp_path, record := made())
+    spoilt(bundle, {f"predictions/{record.facts['evidence']}.safetensors": (tmp_path / "e").read_bytes()})
+    spoilt(bundle, {"manifest.json": changed(counts={})})
+    report = check_bundle(bundle, host)
+    assert (report.faults, report.predictions) == (0, 1)
+    assert report.notes == ["some predictions are of a kind that is not known here: no board will show them"]
+
+
 def test_predictions_of_nothing(tmp_path: Path, host: Host) -> None:
     bundle = spoilt(bundle_of(tmp_path), {f"predictions/{'0' * 64}.safetensors": b"x"})
     with pytest.raises(BundleError, match="no record of the bundle is of this evidence"):
@@ -255,7 +344,7 @@ def test_flipped_bits_are_an_error_or_harmless(
     import_bundle(bundle, PLUGINS, out)
     found = records(out)
     assert bare(found["tiny-random"]) == made(finished=NOON)
-    assert found["tiny-moco"] == published()
+    assert found["tiny-moco"] == published(submission=found["tiny-random"].submission)
     assert found["tiny-random"].submission["by"] == "Ada"
 
 

@@ -65,6 +65,13 @@ def test_the_seed_draws_the_cells(bundle: Path, host: Host) -> None:
     assert len({tuple(cells) for cells in drawn}) > 1
 
 
+@pytest.mark.parametrize("model", ["toy*", "*", "toy?"])
+def test_a_model_that_stands_for_several_is_not_run(tmp_path: Path, host: Host, model: str) -> None:
+    (outcome,) = check(bundle_of(tmp_path, made(model)), host, uris=True)
+    assert (outcome.verdict, outcome.again) == ("cannot be run here", None)
+    assert "stands for several" in outcome.reason
+
+
 def lowered(bundle: Path, part: str) -> str:
     """Lower the score of a record in the bundle by twenty points; returns the record's name."""
     name = next(n for n in members(bundle) if part in n)

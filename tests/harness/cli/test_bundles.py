@@ -61,7 +61,7 @@ def test_what_is_left_out_is_told(tmp_path: Path) -> None:
 
 def test_problems_are_lines_and_exit_status_two(tmp_path: Path) -> None:
     bundle = bundle_of(tmp_path, *(made(f"m{i:02}") for i in range(30)))
-    spoilt(bundle, {name: changed(limit=1, key="0" * 64) for name in members(bundle) if name.startswith("records/")})
+    spoilt(bundle, {name: changed(limit=10, key="0" * 64) for name in members(bundle) if name.startswith("records/")})
     done = harness("import", bundle, "--out", tmp_path / "out")
     assert done.exit_code == 2
     assert not (tmp_path / "out").exists()

@@ -271,3 +271,23 @@ def test_every_pair_without_evidence_shares_a_run(seed: int, models: int) -> Non
             assert above[order[i], order[j]] or any(first <= i and j <= last for first, last in runs)
     assert all(a[0] < b[0] and a[1] < b[1] for a, b in pairwise(runs))
     assert all(not above[order[first], order[last]] for first, last in runs)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("tasks", [6, 7, 9, 11, 13])
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.1, -3.7, 1e-300])
+def test_equal_scores_are_certain_whatever_rounding_makes_of_their_spread(tasks: int, value: float) -> None:
+    """The sum of sevenths is not one in binary, and so is no mean of equal scores quite their value."""
+    for weights in (None, np.arange(1.0, tasks + 1)):
+        found = over_tasks(np.full((tasks, 2), value), weights)
+        np.testing.assert_allclose([found.low, found.high], value, rtol=1e-12)
+        assert not found.above.any()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_task_that_outweighs_all_others_has_no_interval() -> None:
+    for weight in (1e3, 1e12):
+        found = over_tasks(scores(7, 3), [weight, *[1.0] * 6])
+        assert np.isnan([found.low, found.high]).all()
+        assert not found.above.any()
+    assert np.isfinite(over_tasks(scores(7, 3), [5.0, *[1.0] * 6]).low).all()

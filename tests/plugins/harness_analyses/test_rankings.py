@@ -187,3 +187,55 @@ def test_the_front_against_its_definition() -> None:
 def test_they_conform(analysis: Any) -> None:
     assert {finding.status for finding in check_analysis(analysis)} == {"passed"}
     json.dumps(analysis(board(scores(), PRICES)), allow_nan=False)
+
+
+def of_tasks(values: dict[str, tuple[float, ...]], **metric: Any) -> Board:
+    """Models ``m0``, ``m1``… by their scores in each task."""
+    return build(
+        [
+            Record(status="done", model=f"m{m}", task=task, metric=TOP1 | metric, primary=True, finished=1.7e9,
+                   scores=(ScoreData(value=float(score), n=500),))
+            for task, scores in values.items() for m, score in enumerate(scores)
+        ],
+        columns="all",
+    )  # fmt: skip
+
+
+def by_dataset(made: Board) -> tuple[np.ndarray, list[str]]:
+    """The scores on each dataset, the models by name."""
+    values, datasets = differences.by_dataset(made)
+    return values[:, np.argsort([row.model for row in made.ranked])], datasets
+
+
+def test_columns_of_one_datasets_images_are_one_sample() -> None:
+    """Five columns of the same images say no more than their mean does."""
+    once = scores(6, 4)
+    again = {f"{p}@d{t}": tuple(row + shift) for t, row in enumerate(once) for p, shift in (("knn", -3), ("linear", 3))}
+    plain = critical_differences(board(once))
+    assert [row | {"datasets": 6} for row in critical_differences(of_tasks(again))] == [pytest.approx(r) for r in plain]
+    copies = {f"linear@scenes[{kind}]": tuple(once[0]) for kind in ("colour", "shape", "size", "count", "light")}
+    assert critical_differences(of_tasks(copies)) == [], "one dataset is no sample of datasets"
+    two = {**copies, "linear@digits": tuple(once[1])}
+    assert {row["datasets"] for row in critical_differences(of_tasks(two))} == {2}
+    values, datasets = by_dataset(of_tasks(two))
+    assert datasets == ["digits", "scenes"]
+    np.testing.assert_allclose(values, once[[1, 0]], atol=1e-9)
+
+
+def test_means_that_only_rounding_parts_are_tied() -> None:
+    """0.1 and 0.2 have another mean than 0 and 0.3 in binary."""
+    tasks = {f"{p}@d{t}": own for t in range(4) for p, own in (("knn", (0.1, 0.0, 9.0)), ("linear", (0.2, 0.3, 9.0)))}
+    values, _ = by_dataset(of_tasks(tasks))
+    np.testing.assert_array_equal(values[:, 0], values[:, 1])
+    found = differences.tests(of_tasks(tasks))
+    assert found is not None
+    assert found.friedman.ranks.tolist() == [1, 2.5, 2.5]
+
+
+def test_without_bounds_columns_are_averaged_as_ranks() -> None:
+    tasks = {"knn@a": (1.0, 2.0, 3.0), "linear@a": (100.0, 5000.0, 200.0), "knn@b": (3.0, 2.0, 1.0)}
+    values, datasets = by_dataset(of_tasks(tasks, bounds=[0, None]))
+    assert datasets == ["a", "b"]
+    np.testing.assert_array_equal(values, [[-3, -1.5, -1.5], [-1, -2, -3]])
+    lower, _ = by_dataset(of_tasks(tasks, bounds=[0, None], higher_is_better=False))
+    np.testing.assert_array_equal(lower, [[-1, -2.5, -2.5], [-3, -2, -1]])

@@ -243,3 +243,9 @@ def test_pairs_are_named_by_both_models(tmp_path: Path) -> None:
     names = common.Names(plan(suite(tasks=("embedded@colours",), metrics=("distance",)), host))
     record = Record(status="failed", model="net0", partner="net1", task="embedded@colours", metric={"name": "distance"})
     assert names(record) == "embedded_colours/distance/net0-vs-net1"
+
+
+def test_every_reporter_is_short() -> None:
+    files = list(Path(common.__file__).parent.glob("*.py"))
+    assert len(files) >= 6
+    assert {file.name: n for file in files if (n := len(file.read_text().splitlines())) >= 80} == {}
