@@ -102,11 +102,11 @@ def leaderboard(
     Args:
         kind: shows only what was measured, submitted or reported.
         tasks, models: shows only these, with ``*`` for anything: ``linear*@cifar10``.
-        ranking: how to rank; by default as the plan's suite says, or the runs' suites where they agree.
+        ranking: how to rank; by default as the plan's suite says, or the first run's whose suite has a rule of its own.
         arrays: where the runs' evidence is, unless in their folders or HARNESS_ARRAYS.
         plan: shows exactly its cells, the missing ones included.
         keys: shows only the records of these keys: ``run(...).keys`` for those of one run.
-        warn: is told why of each file that is no record.
+        warn: is told of each file that is no record, and of runs that rank by another rule.
 
     Raises `HarnessError` for a folder that holds no records, or none of this kind and these tasks.
     """
@@ -125,11 +125,13 @@ def leaderboard(
     records = [r for index in indexes for r in index.outcomes(wanted if tasks or models or kind != "both" else None)]
     for _, reason in (file for index in indexes for file in index.unreadable):
         warn(reason)
+    for index in indexes if not records else ():
+        warn(f"no records in {index.folder}")
     if not records and (tasks or models or kind != "both"):
         sought = ("no records" if kind == "both" else f"no {kind} records", ", ".join((*models, *tasks)))
         raise HarnessError(f"{' of '.join(filter(None, sought))} in {', '.join(map(str, runs))}")
     title = title or (plan.suite.name if plan is not None else ", ".join(Path(run).resolve().name for run in runs))
-    ranking = ranking or (plan.suite.ranking if plan is not None else ranking_of(runs))
+    ranking = ranking or (plan.suite.ranking if plan is not None else ranking_of(runs, warn))
     stored = partial(_stored, [Path(folder) for folder in runs], None if arrays is None else Path(arrays))
     return build(records, columns=columns, plan=plan, keys=keys, title=title, ranking=ranking, stored=stored)
 
@@ -139,13 +141,19 @@ def _among(name: str, patterns: Sequence[str]) -> bool:
     return not patterns or any(fnmatchcase(name, pattern.replace("[", "[[]")) for pattern in patterns)
 
 
-def ranking_of(runs: Sequence[Path | str]) -> Ranking:
-    """The ranking of the runs' suites, where all that say one say the same; else the default."""
-    found = []
-    for path in (Path(folder) / "suite.json" for folder in runs):
-        with suppress(OSError, ValueError, HarnessError):  # a run folder may hold records only
-            found.append(Ranking.model_validate(json.loads(path.read_bytes()).get("ranking") or {}))
-    return found[0] if found and all(each == found[0] for each in found) else Ranking()
+def ranking_of(runs: Sequence[Path | str], warn: Callable[[str], object] = lambda reason: None) -> Ranking:
+    """The ranking of the first run's suite that is not the default; another one of a later run is told."""
+    found: dict[Path | str, Ranking] = {}
+    for folder in runs:
+        with suppress(OSError, ValueError, AttributeError):  # a run folder may hold records only
+            asked = json.loads((Path(folder) / "suite.json").read_bytes()).get("ranking")
+            if (own := Ranking.model_validate(asked or {})) != Ranking():
+                found[folder] = own
+    first = next(iter(found), None)
+    for folder, own in found.items():
+        if first is not None and own != found[first]:
+            warn(f"{folder} ranks by another rule; that of {first} is used")
+    return found[first] if first is not None else Ranking()
 
 
 def _stored(runs: Sequence[Path], arrays: Path | None, key: str) -> Mapping[str, Evidence] | None:

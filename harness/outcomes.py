@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -10,7 +9,7 @@ from pydantic_core import from_json
 
 from harness.draws import Draws
 from harness.planning import Cell
-from harness.records import Kind, Record, ScoreData
+from harness.records import MOST, Kind, Record, ScoreData
 
 Shared = Mapping[str, Any]
 
@@ -54,6 +53,8 @@ class Outcome(Protocol):
     def facts(self) -> Mapping[str, Any]: ...
     @property
     def provenance(self) -> Mapping[str, Any]: ...
+    @property
+    def submission(self) -> Mapping[str, str]: ...
     @property
     def cell(self) -> Cell: ...
     @property
@@ -154,7 +155,7 @@ def section(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def amount(value: Any) -> float:
     """A number of a record's facts; 0 where there is none."""
-    return value if type(value) in (int, float) and math.isfinite(value) else 0.0
+    return value if type(value) in (int, float) and -MOST < value < MOST else 0.0
 
 
 def versions(outcome: Outcome) -> tuple[int, int]:

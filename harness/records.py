@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
+import math
 import os
 import re
 import secrets
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import from_json
 
 from harness.draws import Draws
 from harness.errors import HarnessError, OutputError, first_problem, one_line
@@ -22,6 +23,8 @@ from harness.planning import Cell
 SCHEMA = 2
 """2 added draws and submitted records; older records are read."""
 STALE_SECONDS = 24 * 3600
+MOST = 1e100  # beyond any amount; a record edited by hand may hold any number, and JSON's integers know no end
+LATEST = 253402300799  # the year 9999, the last that dates know
 
 Kind = Literal["measured", "submitted", "reported"]
 """Measured here; measured by someone who sent the record in; published elsewhere."""
@@ -72,7 +75,7 @@ class Record(BaseModel):
     kind: Kind = "measured"
     primary: bool = False
     limit: int | None = None
-    finished: float = Field(default_factory=time.time)
+    finished: float = Field(default_factory=time.time, ge=0, le=LATEST)
     card: dict[str, Any] = Field(default_factory=dict)
     dataset: dict[str, Any] = Field(default_factory=dict)
     facts: dict[str, Any] = Field(default_factory=dict)
@@ -86,7 +89,21 @@ class Record(BaseModel):
             raise ValueError("its metric has no name")
         if self.status == "done" and not self.scores:
             raise ValueError("it is done, but holds no score")
+        low, high = self._bounds()
+        for score in self.scores:
+            if not low <= score.value <= high:
+                raise ValueError(f"its score {score.value:g} is outside its metric's bounds")
         return self
+
+    def _bounds(self) -> tuple[float, float]:
+        """The metric's, with room for rounding; infinite where it tells none."""
+        match self.metric.get("bounds"):
+            case [low, high] if all(x is None or (type(x) in (int, float) and -MOST < x < MOST) for x in (low, high)):
+                slack = 1e-6 * max(1.0, *(abs(x) for x in (low, high) if x is not None), 1.0)
+                ends = (-math.inf if low is None else low - slack, math.inf if high is None else high + slack)
+                if ends[0] < ends[1]:
+                    return ends
+        return -math.inf, math.inf
 
     @property
     def cell(self) -> Cell:
@@ -223,7 +240,7 @@ def read_record(path: Path) -> Record:
     Raises `HarnessError` for a file that is no record, `NewerSchemaError` for one of a later schema.
     """
     try:
-        data = json.loads(path.read_bytes())
+        data = from_json(path.read_bytes(), allow_inf_nan=False)
         version = data.get("schema_version")
         if isinstance(version, int) and version > SCHEMA:
             raise NewerSchemaError(

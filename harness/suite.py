@@ -31,7 +31,7 @@ class Ranking(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     by: Literal["score", "logit", "rank"] = "score"
     over: Literal["auto", "images", "tasks"] = "auto"
-    group: Literal["none", "dataset", "protocol", "domain", "collection"] = "none"
+    group: Literal["dataset", "protocol", "domain", "collection", "none"] = "dataset"
     weights: dict[str, float] = Field(default_factory=dict)
     require: tuple[str, ...] = ()
 

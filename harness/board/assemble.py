@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from harness.board.columns import Cells, columns_of, current, limit_and_note
 from harness.board.entries import CAVEAT, entry
 from harness.board.footnotes import footnotes
+from harness.board.numbers import many
 from harness.board.rows import Entries, about_models, ranked
 from harness.board.standings import counted
 from harness.board.statistics import places
@@ -54,7 +55,9 @@ def build(
     made, by_model = _filled(found, models, plan)
     rows, rule_told, ties = ranked(made, by_model, about_models(single, plan), rule)
     counts = _counts(rows, made, sum(r.partner is not None for r in given))
-    notes = footnotes(made, rows, table, rule_told, older)
+    shown = {c.task for c in made} if columns == "primary" else set()
+    told = [c for c in table if not c.skipped or c.task not in shown or c.primary(plan)]  # of others nobody asked
+    notes = footnotes(made, rows, told, rule_told, older)
     date = datetime.fromtimestamp(max(r.finished for r in single), UTC).isoformat(timespec="seconds") if single else ""
     title = title or (plan.suite.name if plan is not None else "Leaderboard")
     return Board(
@@ -76,8 +79,12 @@ def _columns(
 
 
 def _pairs(records: Iterable[Outcome]) -> Iterator[Pair]:
-    """The scores of the newest record of each pair cell."""
-    done = [r for r in records if r.partner is not None and r.status == "done"]
+    """The scores of the newest record of each pair cell, of the newest version of its task and metric."""
+    groups: dict[tuple[str, str], list[Outcome]] = {}
+    for r in records:
+        if r.partner is not None and r.status == "done":
+            groups.setdefault((r.task, r.metric["name"]), []).append(r)
+    done = [r for group in groups.values() for r in current(group)[0]]
     newest = {record.cell: record for record in sorted(done, key=lambda r: r.finished)}
     for cell, record in newest.items():
         for s in record.scores:
@@ -119,11 +126,11 @@ def _planned(record: Outcome, plan: Plan) -> bool:
 def _outside(given: Sequence[Outcome], single: Sequence[Outcome], plan: Plan | None) -> Iterator[str]:
     """What the records hold that the board does not show."""
     if pairs := sum(r.partner is not None for r in given):
-        yield f"{pairs} records compare pairs of models; they are not part of this table."
+        yield f"{many(pairs, 'record')} of pairs of models, not part of this table."
     if others := sum(r.partner is None and r.status != "skipped" for r in given) - sum(
         r.status != "skipped" for r in single
     ):
-        yield f"{others} records of other cells than this suite's are not shown."
+        yield f"{many(others, 'record')} of other cells than this suite's, not shown."
     for skip in plan.skips if plan is not None else ():
         if not skip.metric:
             yield f"{skip.task} skipped: {skip.reason}"

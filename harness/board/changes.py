@@ -124,6 +124,10 @@ class _Run:
     def names(self) -> dict[str, set[Any]]:
         return {field: {getattr(cell, field) for cell in self.cells} for field in ("model", "task", "metric", "seed")}
 
+    def limits(self, record: Outcome | None) -> set[int | None]:
+        """Of a record, or of the whole run where it has none; of published figures none is known."""
+        return {r.limit for r in (self.cells.values() if record is None else [record]) if r.kind != "reported"}
+
     def facts(self, record: Outcome, all_of_them: bool = True) -> dict[str, Any]:
         """What can change a record's key, by name; of a pair's models, what their own records say."""
         given = record.facts
@@ -165,17 +169,17 @@ def _change(cell: Cell, before: _Run, after: _Run) -> Change:
     if was is None or now is None:
         lacking = before if was is None else after
         absent = next((f for f, names in lacking.names.items() if getattr(cell, f) not in names), "cell")
-        return Change(
-            cell,
-            "second only" if was is None else "first only",
-            was,
-            now,
-            (Cause(f"the other run has no such {absent}"),),
-        )
-    status = _status(was, now)
-    if status == "unchanged":
-        return Change(cell, status, was, now)
-    return Change(cell, status, was, now, tuple(_causes(was, now, before, after)))
+        why = Cause(f"the other run has no such {absent}"), *_limits(before.limits(was), after.limits(now))
+        return Change(cell, "second only" if was is None else "first only", was, now, why)
+    if (found := _status(was, now)) == "unchanged":
+        return Change(cell, found, was, now)
+    return Change(cell, found, was, now, tuple(_causes(was, now, before, after)))
+
+
+def _limits(old: set[int | None], new: set[int | None]) -> Iterator[Cause]:
+    """That no limit is common to both."""
+    if old and new and not old & new:
+        yield Cause("limit", *(", ".join(text(n) for n in sorted(side, key=lambda n: n or 0)) for side in (old, new)))
 
 
 def _status(was: Outcome, now: Outcome) -> Status:

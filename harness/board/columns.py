@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.board.entries import Chosen, choose
 from harness.board.table import Column, Entry, Selection
 from harness.outcomes import Outcome, told, versions
+from harness.records import MOST
 
 if TYPE_CHECKING:
     from harness.planning import Plan
@@ -172,9 +173,13 @@ def _column(cells: Cells, variant: str, ranked: bool, plan: Plan | None) -> Colu
 def _bounds(facts: Mapping[str, Any]) -> tuple[float | None, float | None]:
     """The metric's; None where it has none."""
     match facts.get("bounds"):
-        case [low, high] if all(x is None or isinstance(x, int | float) for x in (low, high)):
+        case [low, high] if all(x is None or _finite(x) for x in (low, high)):
             return (None, None) if None not in (low, high) and not low < high else (low, high)
     return None, None
+
+
+def _finite(bound: Any) -> bool:
+    return type(bound) in (int, float) and -MOST < bound < MOST
 
 
 def _facts(record: Outcome) -> dict[str, Any]:

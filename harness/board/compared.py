@@ -53,7 +53,7 @@ def table(found: Comparison) -> Table:
     made.add_column("A − B", justify="right", no_wrap=True)
     made.add_column("95 %", style="dim", no_wrap=True)
     made.add_column(Text("B better".center(HALF) + " " + "A better".center(HALF), style="dim"), no_wrap=True)
-    made.add_column("better", justify="center", no_wrap=True)
+    made.add_column("verdict", justify="center", no_wrap=True)
     reach = max(
         (abs(x * d.scale) for d in found.differences if d.scale for x in (d.low, d.high) if x is not None), default=0
     )
@@ -130,7 +130,7 @@ def _notes(found: Comparison) -> list[str]:
 
 def markdown(found: Comparison) -> str:
     """Heading, table, what it comes to."""
-    headers = ["Task", "Metric", "A", "B", "A − B", "95 %", "Better"]
+    headers = ["Task", "Metric", "A", "B", "A − B", "95 %", "Verdict"]
     rows = [
         [escape(d.column.task), escape(d.column.heading), *(escape(score(e, d.column.unit)) for e in (d.a, d.b)),
          "" if d.value is None else signed(d.value, d.column.unit), span(d.low, d.high, d.column.unit),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -57,7 +57,7 @@ class Overall(NamedTuple):
 
     Attributes:
         datasets: sets of images.
-        mean: of the differences, each score on 0 to 100, each dataset counting the same.
+        mean: of the differences, each score on 0 to 100, weighed as the board's rule weighs them.
         over: what its interval (low, high) generalises over: other test ``images`` of these tasks, by paired draws;
             other ``datasets`` like these, from the spread of their means (`harness.numerics.ranking.over_tasks`);
             empty where it has none.
@@ -110,7 +110,7 @@ def compare(board: Board, a: str, b: str) -> Comparison:
     found = [difference(*pair) for pair in pairs if any(e.status != "missing" for e in pair[1:])]
     judged = Counter(d.verdict or "unjudged" for d in found if d.column.ranked)
     counts = {name: judged[name] for name in ("a", "b", "undecided", "unjudged")}
-    return Comparison(a, b, tuple(found), counts, _overall(found))
+    return Comparison(a, b, tuple(found), counts, _overall(found, board.rule.weights))
 
 
 def difference(column: Column, a: Entry, b: Entry) -> Difference:
@@ -170,13 +170,17 @@ def _recovered(a: tuple[float, float, float], b: tuple[float, float, float], sig
     return value - math.hypot(a[0] - a[1], b[2] - b[0]), value + math.hypot(a[2] - a[0], b[0] - b[1])
 
 
-def _overall(found: Sequence[Difference]) -> Overall | None:
+def _overall(found: Sequence[Difference], rule: Mapping[str, float]) -> Overall | None:
     counted = [d for d in found if d.column.ranked and d.value is not None and d.scale is not None]
     if not counted:
         return None
     scaled = np.array([float(d.value or 0.0) * float(d.scale or 0.0) for d in counted])
     names = [d.column.dataset for d in counted]
-    weights = np.array([1 / names.count(name) for name in names]) / len(set(names))
+    alike = [1 / names.count(name) for name in names]  # where the rule ranked nobody it has no weights
+    weights = np.array([rule.get(d.column.name, 0.0) for d in counted] if any(rule.values()) else alike)
+    if not weights.any():
+        return None
+    weights = weights / weights.sum()
     means, share = _by_images(names, scaled, weights)
     overall = Overall(len(counted), len(means), float(weights @ scaled), wilcoxon=_wilcoxon(means))
     if all(d.method == "paired" for d in counted):

@@ -61,7 +61,7 @@ def _newest(records: Iterable[Outcome], limit: int | None, any_limit: bool) -> C
 
     Unless `any_limit`, a record made with `limit` goes before one that was not; and a failure from before the cell's
     key was known (it may have been another cell's) hides no record. Copies of the chosen record and failures before it
-    are not worth telling.
+    are not worth telling; another score under the same key is.
     """
 
     def weight(r: Outcome) -> tuple[bool, bool, float, str]:
@@ -69,7 +69,9 @@ def _newest(records: Iterable[Outcome], limit: int | None, any_limit: bool) -> C
         return any_limit or r.limit == limit, known, r.finished, r.key
 
     def telling(r: Outcome) -> bool:
-        return r.key != newest.key if r.status == "done" else r.finished > newest.finished
+        if r.status != "done":
+            return r.finished > newest.finished
+        return (r.key, r.scores) != (newest.key, newest.scores)
 
     newest, *others = sorted(records, key=weight, reverse=True)
     return Chosen(newest, tuple(filter(telling, others)))
@@ -102,9 +104,17 @@ def entry(cells: Mapping[int, Chosen], variant: str, seeds: Iterable[int]) -> En
         n=min(s.n for s in scores.values()), seeds=len(scores), kind=kind,
         limit=min((x for x in limits if x is not None), default=None),
         mark=MARKS[kind] + OVERLAP * overlap + CAVEAT * bool(caveats),
-        note="; ".join(caveats + _aggregated(values, records[0]) + list(superseded(cells).values())),
+        note="; ".join(caveats + _sent(records) + _aggregated(values, records[0]) + list(superseded(cells).values())),
         overlap=overlap, draws=_draws(records) if all(every[seed][0].variant == variant for seed in scores) else None,
     )  # fmt: skip
+
+
+def _sent(records: Iterable[Outcome]) -> list[str]:
+    """Who sent the records in, and when."""
+    sent = {
+        (str(r.submission.get("by") or "?"), str(r.submission.get("date") or "")[:10]) for r in records if r.submission
+    }
+    return [f"submitted by {by}{f' on {date}' if date else ''}" for by, date in sorted(sent)]
 
 
 def trained_on(record: Outcome) -> bool:

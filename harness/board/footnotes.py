@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness.board.columns import Cells
 from harness.board.entries import superseded
-from harness.board.numbers import number
+from harness.board.numbers import many, number
 from harness.board.table import Column, Entry, Row, Rule
 
 MOST = 8
@@ -33,7 +33,7 @@ def footnotes(
         *_reading(columns, rows, done, rule),
         *_capped(list(_noted(columns))),
         *_capped([f"† {m}, {c.name}: {e.note or f'limit {e.limit}'}" for m, c, e in done if "†" in e.mark]),
-        *_capped([f"{n} records of {what}, are not shown." for what, n in older.items()]),
+        *_capped([f"{many(n, 'record')} of {what}, not shown." for what, n in older.items()]),
         *_superseded(cells for cells in table if (cells.task, cells.metric) in shown and not cells.plain),
         *_capped(list(_absent(placed, "failed"))),
         *_capped(list(_absent(placed, "skipped"))),
@@ -45,13 +45,14 @@ def footnotes(
 
 def _reading(columns: Sequence[Column], rows: Sequence[Row], done: list[Placed], rule: Rule) -> Iterator[str]:
     if any(e.half is not None for _, _, e in done):
-        yield "± is half the width of the 95 % interval over test images."
+        yield "± beside a score is half the width of its 95 % interval over test images (few-shot: episodes)."
     counted = sum(c.ranked for c in columns)
-    if any(row.standing is not None for row in rows):
+    described = not counted and any(c.higher_is_better is None for _, c, _ in done)
+    if rows and not described:
         yield rule.text
     if any(row.standing is not None and row.standing.best is not None for row in rows):
         yield "Rank is the 95 % interval of a model's place, bound by those surely above it and those surely below it."
-    if not counted and any(c.higher_is_better is None for _, c, _ in done):
+    if described:
         yield "Nobody is ranked: these metrics describe, and none of their values is better than another."
     elif lacking := [row.model for row in rows if row.standing is None]:
         yield f"Without a rank, because a score is missing: {_few(lacking)}."
@@ -118,7 +119,8 @@ def _excluded(table: Sequence[Cells]) -> Iterator[str]:
         named = (r.facts.get("excluded") for c in table if c.task == task for r in c.records)
         left = {str(i) for ids in named if isinstance(ids, list) for i in ids}
         if left:
-            yield f"{task}: without {len(left)} images that cannot be read ({', '.join(sorted(left)[:FEW])}, …)."
+            some = ", ".join(sorted(left)[:FEW]) + ", …" * (len(left) > FEW)
+            yield f"{task}: without {many(len(left), 'image')} that cannot be read ({some})."
 
 
 def _undefined(skipped: Sequence[Cells]) -> Iterator[str]:

@@ -70,6 +70,11 @@ def total(standing: Standing | None, by: str) -> tuple[str, str]:
     return number(standing.score, "", places), "" if half is None else f"±{number(half, '', places)}"
 
 
+def many(n: int, noun: str) -> str:
+    """``1 record``, ``2 records``."""
+    return f"{n} {noun}{'s' * (n != 1)}"
+
+
 def mean_rank(average: float | None) -> str:
     """An average rank with two decimals; empty without."""
     return "" if average is None else f"{average:.2f}"

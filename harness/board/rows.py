@@ -53,7 +53,9 @@ def ranked(columns: Sequence[Column], entries: Entries, about: Mapping[str, Abou
         rows[m] = replace(rows[m], entries=tuple(cells), standing=made.of[at], average_rank=made.average_ranks[at])
     order = [complete[i] for i in made.order] if made else []
     rest = sorted(set(entries) - set(order))
-    why = f"no column fits {lacking[0]!r}" if lacking else "no model has a score in every column that counts"
+    why = (
+        f"no column with a score fits {lacking[0]!r}" if lacking else "no model has a score in every column that counts"
+    )
     rule = made.rule if made else Rule(ranking.by, "", f"Nobody is ranked: {why}.")
     return Ranked(tuple(rows[m] for m in [*order, *rest]), rule, made.ties if made else ())
 
@@ -81,20 +83,19 @@ def about_models(records: Iterable[Outcome], plan: Plan | None) -> dict[str, Abo
 def _cost(records: Sequence[Outcome], card: Mapping[str, Any]) -> Cost:
     """A model's cost, from its records, oldest first.
 
-    Passes are timed once for all cells of a model and run, a task once for all of its metrics: each counts once.
+    Passes are timed once for all cells of a model and run, a task once for all of its metrics: each counts once. Of a
+    cell's records, copies and repetitions in other folders, the newest counts. A process's memory is no model's.
     """
     passes: set[float] = set()
     tasks: dict[tuple[str, int], float] = {}
     metrics, peak, latest = 0.0, 0.0, dict[str, Any]()
-    for r in records:
-        if r.kind == "reported" or r.status != "done":
-            continue
+    for r in {r.cell: r for r in records if r.kind != "reported" and r.status == "done"}.values():
         provenance = r.provenance
         seconds, memory = section(provenance, "seconds"), section(provenance, "peak_memory")
         passes.add(amount(seconds.get("passes")))
         tasks[r.task, r.seed] = max(tasks.get((r.task, r.seed), 0.0), amount(seconds.get("task")))
         metrics += amount(seconds.get("metric"))
-        peak = max(peak, amount(memory.get("device")) or amount(memory.get("process")))
+        peak = max(peak, amount(memory.get("device")))
         latest |= section(provenance, "cost")
     total = sum(passes) + sum(tasks.values()) + metrics
     parameters = amount(latest.get("parameters")) or amount(card.get("parameters"))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.board.statistics import average_ranks, ranks
+from harness.board.statistics import ranks
 from harness.board.table import Column, Entry, Rule, Standing
 from harness.draws import paired
 from harness.numerics.ranking import FEWEST, Inference, over_images, over_tasks, rank_intervals, tie_runs
@@ -22,6 +22,8 @@ WORDS = {
     "logit": "the mean of their scores on the logit scale, shown on 0 to 100",
     "rank": "the mean of their ranks",
 }
+LISTED = 6
+"""Groups that the rule's line names."""
 METHODS = {
     "images": "a paired bootstrap over test images of these tasks",
     "tasks": "paired sign flips over datasets like these",
@@ -76,9 +78,9 @@ def standings(
     """
     values = np.array([[e.value for e in row] for row in entries], np.float64).T  # (T, M)
     placed = [ranks(list(v), bool(c.higher_is_better)) for c, v in zip(columns, values, strict=True)]
-    averages = tuple(average_ranks(placed))
     by, why = _possible(columns, ranking)
     weights, groups = _weights(columns, ranking)
+    averages = tuple((weights @ np.array(placed)).tolist())
     scale = (
         np.array(placed) if by == "rank" else np.stack([scaled(v, c, by) for c, v in zip(columns, values, strict=True)])
     )
@@ -97,7 +99,9 @@ def standings(
         for i in range(len(names))
     ]  # fmt: skip
     ties = tuple(tie_runs(inference.above, order)) if inference is not None else ()
-    rule = Rule(by, over, _told(columns, ranking, by, why, over, reason, groups))
+    told = _told(columns, ranking, by, why, over, reason, groups)
+    shares = dict(zip((c.name for c in columns), weights.tolist(), strict=True))
+    rule = Rule(by, over, told, shares)
     return Standings(rule, tuple(found), tuple(order), ties, averages, tuple(zip(*placed, strict=True)))
 
 
@@ -157,8 +161,9 @@ def _inferred(
     """
     if scale.shape[1] < 2:
         return "", None, "there is one model"
-    reason = "ranks are compared over tasks" if by == "rank" else "not every score has bootstrap draws"
-    if by != "rank" and ranking.over != "tasks":
+    asked = by == "rank" or ranking.over == "tasks"
+    reason = "not every score has bootstrap draws"
+    if not asked:
         drawn = _drawn(columns, entries, by, weights)
         if drawn is not None:
             return "images", over_images(weights @ scale, drawn), ""
@@ -168,8 +173,9 @@ def _inferred(
     for at, column in enumerate(columns):  # scores of the same images are one sample, however many there are
         units.setdefault(column.dataset.partition("[")[0], []).append(at)
     if len(units) < FEWEST:
-        many = f"{len(units)} datasets are" if len(units) > 1 else "one dataset is"
-        return "", None, f"{reason}, and {many} too few to speak of others"
+        many = f"{len(units)} sets of images are" if len(units) > 1 else "one set of images is"
+        few = f"{many} too few to speak of other datasets, which takes {FEWEST}"
+        return "", None, few if asked else f"{reason}, and {few}"
     share = np.array([weights[members].sum() for members in units.values()])
     sums = np.stack([weights[members] @ scale[members] for members in units.values()])
     return "tasks", over_tasks(sums / share[:, None], share), ""
@@ -194,7 +200,8 @@ def _told(
 ) -> str:  # fmt: skip
     """The rule in a line."""
     many = f"{len(columns)} columns" if len(columns) > 1 else "one column"
-    grouped = "" if ranking.group == "none" else f", each {ranking.group} counting the same ({', '.join(groups)})"
+    listed = f" ({', '.join(groups)})" if len(groups) <= LISTED else ""
+    grouped = "" if len(groups) == len(columns) else f", each {ranking.group} counting the same{listed}"
     weighed = ", ".join(f"{name} {weight:g}" for name, weight in ranking.weights.items() if name in groups)
     text = f"Ordered by {WORDS[by]} in {many}{why}{grouped}{f', weighed {weighed}' if weighed else ''}."
     if idle := ", ".join(name for name in ranking.weights if name not in groups):

@@ -166,7 +166,8 @@ class Row:
     """One model: its entries in the order of the columns, and its standing if it has a score in all that count.
 
     Attributes:
-        average_rank: the mean of its fractional ranks in the columns that count (ties share the mean of the places).
+        average_rank: the mean of its fractional ranks in the columns that count (ties share the mean of the places),
+            weighed as the board's rule says.
         card, facts, provenance: of the model and its newest record.
     """
 
@@ -202,11 +203,13 @@ class Rule(NamedTuple):
         by: ``score``, ``logit`` or ``rank``; see `harness.suite.Ranking`.
         over: ``images`` or ``tasks``; empty where neither can be had, so that nothing is said of uncertainty.
         text: for people, in a line.
+        weights: of the columns that count, by name; they sum to 1.
     """
 
     by: str
     over: str
     text: str
+    weights: Mapping[str, float] = {}
 
 
 UNRULED = Rule("score", "", "")
@@ -278,7 +281,7 @@ class Board:
             for row in self.rows
         )
         found = asdict(replace(self, rows=rows, stored=None, pairs=()))
-        found["rule"] = self.rule._asdict()
+        found["rule"] = self.rule._asdict() | {"weights": dict(self.rule.weights)}
         for row, made in zip(rows, found["rows"], strict=True):
             made["standing"], made["cost"] = row.standing and row.standing._asdict(), row.cost._asdict()
             made["entries"] = [{name: e[name] for name in e if name != "draws"} for e in made["entries"]]

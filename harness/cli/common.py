@@ -88,3 +88,8 @@ def human_size(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
+
+
+def warn(reason: str) -> None:
+    """Tell what does not stop the verb, on stderr."""
+    typer.echo(f"warning: {reason}", err=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import typer
 
 from harness.cli.common import make_console, split_names
+from harness.cli.diff import require_records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,8 @@ def compare(
 
     if columns not in (known := ("primary", "first", "all")):
         raise HarnessError(f"--columns {columns!r}: one of {', '.join(known)}")
+    if any((Path(name) / "records").is_dir() for name in (model_a, model_b)):
+        raise HarnessError("models first, then run folders: harness compare MODEL_A MODEL_B RUNS…")
     names = model_names(runs)
     for name in (model_a, model_b):
         if name not in names:
@@ -48,7 +51,7 @@ def compare(
 
 
 def model_names(runs: Sequence[Path]) -> list[str]:
-    """The models that the runs' records are of."""
+    """The models that the runs' records are of. Raises `HarnessError` for a folder without records/."""
     from harness.index import Index
 
     names: dict[str, None] = {}
@@ -58,6 +61,6 @@ def model_names(runs: Sequence[Path]) -> list[str]:
         return False  # no record is wanted, its model is known
 
     for folder in runs:
-        if (folder / "records").is_dir():  # else the board tells
-            Index(folder / "records").outcomes(seen)
+        require_records(folder)
+        Index(folder / "records").outcomes(seen)
     return sorted(names)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from harness.cli.common import make_console
+from harness.cli.common import make_console, warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,15 +46,22 @@ def diff(
 
 def records_of(folder: Path) -> list[Outcome]:
     """A run's records; files that are none are noted on stderr. Raises `HarnessError` for a folder without any."""
-    from harness.errors import HarnessError
     from harness.index import Index
+
+    require_records(folder)
+    index = Index(folder / "records")
+    found: list[Outcome] = list(index.outcomes())
+    for _, reason in index.unreadable:
+        warn(reason)
+    return found
+
+
+def require_records(folder: Path) -> None:
+    """Raises `HarnessError` for a folder without records/."""
+    from harness.errors import HarnessError
 
     if not (folder / "records").is_dir():
         raise HarnessError(f"{folder} holds no records/: give a folder that 'harness run --out' wrote")
-    index = Index(folder / "records")
-    for _, reason in index.sync().unreadable:
-        typer.echo(f"warning: {reason}", err=True)
-    return list(index.outcomes())
 
 
 def shown(found: Changes, first: Path, second: Path) -> Iterator[Text]:

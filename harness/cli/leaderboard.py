@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast, get_args
 
 import typer
 
-from harness.cli.common import make_console, make_host, split_names
+from harness.cli.common import make_console, make_host, split_names, warn
 
 if TYPE_CHECKING:
     from harness import api
@@ -64,13 +64,13 @@ def leaderboard(
         models=among[0],
         tasks=among[1],
         ranking=asked_ranking(runs, plan, rank_by, over),
+        warn=warn,
     )
     if named and named[0] not in SELECTIONS:
         board = pick(board, named)
     if group_by:
         board = grouped(board, cast("By", group_by))
     board = ordered(board, sort, reverse)
-    _warn(runs)
     _emit(with_costs(board) if cost and _tabular(style) else board, style, out)
 
 
@@ -156,15 +156,6 @@ def asked_ranking(runs: Sequence[Path], plan: Plan | None, by: str | None, over:
         return Ranking.model_validate(known.model_dump() | asked)
     except ValidationError as error:
         raise HarnessError(f"--rank-by {asked['by']} --over {asked['over']}: {first_problem(error)}") from None
-
-
-def _warn(runs: Sequence[Path]) -> None:
-    """Name the files among the records that cannot be read."""
-    from harness.index import Index
-
-    for folder in runs:
-        for _, reason in Index(folder / "records").sync().unreadable:
-            typer.echo(f"warning: {reason}", err=True)
 
 
 def _tabular(style: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import typer
 
-from harness.cli.common import human_size, make_host, split_names
+from harness.cli.common import human_size, make_host, split_names, warn
 
 if TYPE_CHECKING:
     from harness import api
@@ -53,7 +53,7 @@ def site(
     def ranked(which: str) -> Board:
         return api.leaderboard(
             *runs, columns=cast("api.Selection", which), kind=cast("api.Kind", kind), tasks=split_names(tasks) or (),
-            models=split_names(models) or (), title=title, arrays=arrays,
+            models=split_names(models) or (), title=title, arrays=arrays, warn=warn if which == columns else str,
         )  # fmt: skip
 
     board = ranked(columns)

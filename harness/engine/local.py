@@ -90,6 +90,8 @@ class LocalRun:
         jobs = self.recorder.guard(cells, lambda: self._jobs(live)) or []
         pending = [left for job in jobs if (left := self._left(job)) is not None]
         start = time.perf_counter()
+        if self.device.startswith("cuda"):
+            torch.cuda.reset_peak_memory_stats(self.device)  # what a record tells is this model's
         try:
             failed = self._embed(live, [job for job in pending if self._stored(job) is None])
             seconds = {"passes": round(time.perf_counter() - start, 3)}

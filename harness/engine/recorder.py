@@ -28,6 +28,11 @@ def _named(cell: Cell) -> dict[str, str]:
     return {name: str(value) for name, value in cell._asdict().items() if value is not None}
 
 
+def _outdated(record: Record) -> bool:
+    """Whether it ranks models, and is from before records had draws: scored anew, from the stored evidence."""
+    return record.schema_version < 2 and record.primary and record.status == "done"
+
+
 class StopRunError(Exception):
     """``--fail-fast`` met a failed cell."""
 
@@ -67,7 +72,7 @@ class Recorder:
             return None
         try:
             record = self.records.finished(cell, self.key(cell))
-            return record if record is not None and record.kind == "measured" else None
+            return record if record is not None and record.kind == "measured" and not _outdated(record) else None
         except HarnessError as error:
             if str(error) not in self.summary.warnings:
                 self.summary.warnings.append(str(error))

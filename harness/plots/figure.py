@@ -60,7 +60,12 @@ def wrapped(text: str, inches: float, size: float = TEXT) -> list[str]:
 
     whole = one_line(text)
     across = width(whole, size)
-    return [whole] if across <= inches else wrap(whole, max(1, int(len(whole) * inches / across)))
+    most = max(1, int(len(whole) * inches / across)) if across > inches else len(whole)
+    lines = wrap(whole, most) if across > inches else [whole]
+    while most > 1 and max(width(line, size) for line in lines) > inches:
+        most -= 1
+        lines = wrap(whole, most)
+    return lines
 
 
 def clear(texts: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.errors import HarnessError
-from harness.plots.figure import Figure, Sheet, clear, drawing, hatched, width
+from harness.plots.figure import Figure, Sheet, clear, drawing, hatched, width, wrapped
 from harness.plots.style import SEQUENTIAL, SMALL, TEXT, Style, paradigm_style
 
 if TYPE_CHECKING:
@@ -137,13 +137,14 @@ def _names(
 
 
 def _bar(sheet: Sheet, scale: tuple[float, float], label: str) -> None:
-    """The colour scale, at the right."""
+    """The colour scale, at the right; its label in lines no longer than it."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    up = max(sheet.up, 1.0)
+    up = max(sheet.up, 1.0, *map(width, label.split()))
     axes = sheet.axes(sheet.across + 0.2, sheet.up - up, BAR, up)
-    bar = sheet.drawn.colorbar(ScalarMappable(Normalize(*scale), SEQUENTIAL), cax=axes, label=label)
+    colours, lines = ScalarMappable(Normalize(*scale), SEQUENTIAL), wrapped(label, up)
+    bar = sheet.drawn.colorbar(colours, cax=axes, label="\n".join(lines))
     bar.outline.set_visible(False)
 
 

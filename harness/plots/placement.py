@@ -31,10 +31,12 @@ class Label(NamedTuple):
     leader: bool
 
 
-def place(widths: Sequence[float], points: Sequence[tuple[float, float]], frame: Box) -> list[Label]:
-    """A place in the frame for each label, near its point and, where there is room, clear of other labels and points.
+def place(
+    widths: Sequence[float], points: Sequence[tuple[float, float]], frame: Box, lines: Sequence[Box] = ()
+) -> list[Label]:
+    """A place in the frame for each label, near its point and, where there is room, clear of labels, points and lines.
 
-    Three rounds in which each label in turn takes the cheapest of its places, those of crowded points first.
+    Lines are thin boxes. Three rounds in which each label in turn takes the cheapest of its places, those of crowded points first.
     """
     inside = Box(frame.left + 3, frame.top + 3, frame.right - 3, frame.bottom - 3)
     marks = [Box(x - 7, y - 7, x + 7, y + 7) for x, y in points]
@@ -42,7 +44,7 @@ def place(widths: Sequence[float], points: Sequence[tuple[float, float]], frame:
     order = sorted(range(len(widths)), key=lambda i: (-crowd[i], i))
     chosen: dict[int, Label] = {}
     for i in order * 3:
-        taken = [*marks, *(label.box for j, label in chosen.items() if j != i)]
+        taken = [*marks, *lines, *(label.box for j, label in chosen.items() if j != i)]
         least = math.inf
         for near, label in _around(widths[i], *points[i]):
             outside = label.box.overlap(label.box) - label.box.overlap(inside)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from harness.plots.axes import Axis, draw_axis, span
@@ -59,11 +60,11 @@ def scatter(
     axes = sheet.axes(0, 0, ACROSS, UP)
     draw_axis(axes, "x", x, ends[0], ACROSS)
     draw_axis(axes, "y", y, ends[1], UP)
-    _labels(sheet, shown, ends)
+    stair = [*steps, (ends[0][1], steps[-1][1])] if steps else []
+    _labels(sheet, shown, ends, stair)
     if line and (found := fitted([(p.x, p.y) for p in shown])):
         axes.plot(*zip(*found, strict=True), color=SOFT, linewidth=1.1, linestyle=(0, (1, 3)), dash_capstyle="round")
-    if steps:
-        stair = [*steps, (ends[0][1], steps[-1][1])]
+    if stair:
         axes.plot(*zip(*stair, strict=True), color=SOFT, linewidth=1.1, drawstyle="steps-post")
     _marks(axes, shown, styles)
     left_out = f"{len(points) - len(shown)} without a value left out" if len(shown) < len(points) else ""
@@ -91,21 +92,25 @@ def _marks(axes: Axes, points: Sequence[Point], styles: Mapping[str, Style]) -> 
                 axes.plot(*places, linestyle="none", clip_on=False, zorder=3, **look)
 
 
-def _labels(sheet: Sheet, points: Sequence[Point], ends: tuple[tuple[float, float], tuple[float, float]]) -> None:
-    """The labels, and lines to those that stand away from their points."""
+def _labels(
+    sheet: Sheet, points: Sequence[Point], ends: tuple[tuple[float, float], tuple[float, float]],
+    stair: Sequence[tuple[float, float]],
+) -> None:  # fmt: skip
+    """The labels, clear of the stair, and lines to those that stand away from their points."""
     (left, right), (bottom, top) = ends
-    places = [
-        (PIXELS * ACROSS * (p.x - left) / (right - left), PIXELS * UP * (top - p.y) / (top - bottom)) for p in points
-    ]
+
+    def pixels(x: float, y: float) -> tuple[float, float]:
+        return PIXELS * ACROSS * (x - left) / (right - left), PIXELS * UP * (top - y) / (top - bottom)
+
+    places = [pixels(p.x, p.y) for p in points]
     named = [i for i, p in enumerate(points) if p.label]
     if not named:
         return
     texts = clear([points[i].label for i in named])
     order = [places[i] for i in named]
-    for text, (px, py), at in zip(
-        texts, order, place([PIXELS * width(t) + 2 for t in texts], order, Box(0, 0, PIXELS * ACROSS, PIXELS * UP)),
-        strict=True,
-    ):  # fmt: skip
+    widths, frame = [PIXELS * width(t) + 2 for t in texts], Box(0, 0, PIXELS * ACROSS, PIXELS * UP)
+    lines = treads([pixels(*at) for at in stair])
+    for text, (px, py), at in zip(texts, order, place(widths, order, frame, lines), strict=True):
         box = at.box
         if at.leader:
             ends_at = min(max(px, box.left), box.right), min(max(py, box.top + 2), box.bottom - 2)
@@ -113,6 +118,12 @@ def _labels(sheet: Sheet, points: Sequence[Point], ends: tuple[tuple[float, floa
             sheet.line(*where, color=FAINT, linewidth=0.7)
         middle = (box.left + box.right) / 2 / PIXELS, UP - (box.top + box.bottom) / 2 / PIXELS
         sheet.text(*middle, text, ha="center", va="center_baseline", bbox=BEHIND)
+
+
+def treads(corners: Sequence[tuple[float, float]]) -> list[Box]:
+    """The lines of a stair that rises at each of its corners, in pixels: along to the next one, then up to it."""
+    along = [Box(x, y - 1, after, y + 1) for (x, y), (after, _) in pairwise(corners)]
+    return along + [Box(x - 1, y, x + 1, before) for (_, before), (x, y) in pairwise(corners)]
 
 
 def fitted(places: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], tuple[float, float]] | None:

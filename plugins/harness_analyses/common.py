@@ -51,6 +51,11 @@ def tasks_with(board: Board, kind: type[Evidence]) -> list[str]:
     return found
 
 
+def figure_name(*parts: str) -> str:
+    """What a figure is of, as a name that is a file's too: ``cka_grams@d``, ``linear,mode=protocol@d_top1``."""
+    return "_".join(filter(None, parts)).replace(" ", "_").replace("[", ",").replace("]", "")
+
+
 def first_of(board: Board, model: str, task: str) -> Evidence | None:
     """A model's stored evidence of a task, of several variants the primary one."""
     stored = board.evidence(model, task)

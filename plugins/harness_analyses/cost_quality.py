@@ -49,8 +49,7 @@ def draw(board: Board) -> Figures:
     paradigms = [row.paradigm for row in board.ranked]
     shown: Figures = {}
     for kind in KINDS:
-        found = offers(board, kind)
-        if len({o.cost for o in found}) > 1:
+        if found := offers(board, kind):
             points = [
                 Point(called[o.row.model] if o.front or len(found) <= NAMED else "", LOG.to(o.cost), o.score,
                       o.row.paradigm) for o in found
@@ -75,7 +74,7 @@ def cost_quality(board: Board) -> list[dict[str, Any]]:
     whether no model has a score as good for less, or a better one for as much (the Pareto front). `score` is what the
     board is ordered by, average ranks negated.
 
-    Times compare only where machine and settings were the same. No rows of a cost that no model has.
+    Times compare only where machine and settings were the same. No rows of a cost in which no models differ.
     """
     return [
         {
@@ -88,13 +87,15 @@ def cost_quality(board: Board) -> list[dict[str, Any]]:
 
 
 def offers(board: Board, kind: Kind) -> list[Offer]:
-    """The ranked models whose cost is known, the cheapest first."""
+    """The ranked models whose cost is known, the cheapest first; none where all cost the same."""
     sign = -1.0 if board.rule.by == "rank" else 1.0
     known = [
         (cost, sign * row.standing.score, row)
         for row in board.ranked
         if row.standing is not None and (cost := kind.of(row.cost)) is not None and cost > 0
     ]
+    if len({cost for cost, _, _ in known}) < 2:
+        return []
     known.sort(key=lambda offer: (offer[0], -offer[1], offer[2].model))
     fronts = pareto((cost, score) for cost, score, _ in known)
     return [Offer(row, cost, score, on) for (cost, score, row), on in zip(known, fronts, strict=True)]

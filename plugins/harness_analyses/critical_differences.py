@@ -13,7 +13,7 @@ from harness import analysis
 from harness.board.standings import scaled
 from harness.errors import UndefinedError
 from harness.numerics.omnibus import Friedman, Nemenyi, friedman, nemenyi, wilcoxon_holm
-from harness.numerics.ranking import tie_runs
+from harness.numerics.ranking import FEWEST, tie_runs
 from harness.plots import rank_diagram
 from harness_analyses.common import oriented
 from harness_analyses.labels import labels
@@ -84,7 +84,7 @@ def critical_differences(board: Board) -> list[dict[str, Any]]:
     ranks where one has none. What Nemenyi finds of two models depends on the others, what Wilcoxon finds does not
     (Benavoli et al. 2016).
 
-    No rows for fewer than three ranked models or two datasets, and where all models tie.
+    No rows for fewer than three ranked models or six datasets, and where all models tie.
     """
     found = tests(board)
     if found is None:
@@ -103,9 +103,11 @@ def critical_differences(board: Board) -> list[dict[str, Any]]:
 
 
 def tests(board: Board) -> Tests | None:
-    """The tests; None where they are undefined."""
+    """The tests; None where they are undefined, or too few datasets for Wilcoxon's to find anything at 5 %."""
     columns = [column for column in board.columns if column.ranked]
     values, datasets = by_dataset(board)
+    if len(datasets) < FEWEST:
+        return None
     try:
         first = friedman(values)
     except UndefinedError:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness import analysis
 from harness.evidence import Embeddings
 from harness.plots import Axis, Point, scatter
-from harness_analyses.common import first_of, paradigms, tasks_with
+from harness_analyses.common import figure_name, first_of, paradigms, tasks_with
 from harness_analyses.labels import labels
 
 if TYPE_CHECKING:
@@ -68,14 +68,14 @@ def draw(board: Board) -> Figures:
     for each in maps(board):
         about = f"{len(each.components)} of {each.images} images, {each.dimensions} dimensions"
         first, second = (Axis(f"component {i + 1}, {100 * each.shares[i]:.0f} % of the variance") for i in (0, 1))
-        title = f"{each.task}: {called[each.model]}"
+        title, of = f"{each.task}: {called[each.model]}", (each.model, each.task)
         places = each.components[:, :2]
-        shown[f"PCA {each.model} {each.task}"] = _figure(each, places, (first, second), f"{title}, PCA", about)
+        shown[figure_name("PCA", *of)] = _figure(each, places, (first, second), f"{title}, PCA", about)
         with threadpool_limits(1):  # sums in one order, so that the map is the same every time
             places, perplexity = tsne(each.components)
         about = f"{about}; t-SNE of {each.components.shape[1]} principal components, perplexity {perplexity:.3g}"
         first, second = Axis("t-SNE 1 (no unit)"), Axis("t-SNE 2 (no unit)")
-        shown[f"t-SNE {each.model} {each.task}"] = _figure(each, places, (first, second), f"{title}, t-SNE", about)
+        shown[figure_name("t-SNE", *of)] = _figure(each, places, (first, second), f"{title}, t-SNE", about)
     return shown
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from harness import analysis
 from harness.evidence import Attributions, Evidence, Reconstructions
 from harness.plots import gallery
-from harness_analyses.common import first_of, paradigms, tasks_with
+from harness_analyses.common import figure_name, first_of, paradigms, tasks_with
 from harness_analyses.labels import labels
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def draw_attributions(board: Board) -> Figures:
                 pixels[i].append(_pixels(a.images[i]) if there else None)
                 maps[i].append(a.maps[i].numpy() if there else None)
                 captions[i].append(_said(measured[model][i], energies) if there else "")
-        shown[task] = gallery(
+        shown[figure_name(task)] = gallery(
             pixels, _row_names(models), ["image", *(called[m] for m in models)], task, overlays=maps,
             captions=captions, subtitle=ENERGY if energies else DIFFUSION,
         )  # fmt: skip
@@ -82,7 +82,7 @@ def draw_reconstructions(board: Board) -> Figures:
             for i in rows
         ]
         captions = [["", *(f"MSE {_mse(r, i):.0f}" if i < len(r) else "" for r in models.values())] for i in rows]
-        shown[task] = gallery(
+        shown[figure_name(task)] = gallery(
             pixels, [f"image {i}" for i in rows], ["image", *(called[m] for m in models)], task, captions=captions,
             subtitle="rebuilt from each model's features; MSE of pixels on a scale of 0 to 255",
         )  # fmt: skip

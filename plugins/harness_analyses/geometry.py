@@ -115,7 +115,7 @@ def draw(board: Board) -> Figures:
             subtitle=about, label="Euclidean distance of z-scores", low=0.0, row_groups=sorted_groups,
             column_groups=sorted_groups,
         ),
-        "principal components": _components(found, called, about),
+        "principal_components": _components(found, called, about),
     }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from harness import analysis
 from harness.numerics.leave_one_out import Predict, Predicted, by_ridge, by_tree, leave_one_out
 from harness.plots import Axis, Point, scatter
+from harness_analyses.common import figure_name
 from harness_analyses.geometry import METRICS, of_models
 from harness_analyses.imagenet import Series, imagenet_top1, series
 from harness_analyses.labels import labels
@@ -68,7 +69,7 @@ def draw(board: Board) -> Figures:
         ]
         x, y = (Axis(f"{which} {each.label}", each.scale) for which in ("true", "predicted"))
         said = f"ridge on MGMs, each of {len(models)} models from the others: {_said(found)}"
-        shown[name] = scatter(
+        shown[figure_name(name)] = scatter(
             points, x, y, f"{name} from geometry", subtitle=said, groups=paradigms.values(), line=False
         )  # fmt: skip
     return shown

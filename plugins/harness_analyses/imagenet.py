@@ -14,6 +14,7 @@ import numpy as np
 from harness import analysis
 from harness.numerics.correlation import Correlation, correlate
 from harness.plots import LINEAR, Axis, Point, Scale, logit, scatter
+from harness_analyses.common import figure_name
 from harness_analyses.labels import labels
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def draw(board: Board) -> Figures:
         what = each.setting if each.column == "average" else each.column
         x = Axis("ImageNet top-1, % (logit scale)", logit(0, 100))
         name = f"average {each.setting}" if each.column == "average" else each.column
-        shown[name] = scatter(
+        shown[figure_name(name)] = scatter(
             points, x, Axis(each.label, each.scale), f"{what}: r = {_signed(found.pearson)}", subtitle=_said(found),
             hollow="reported", groups=paradigms.values(),
         )  # fmt: skip

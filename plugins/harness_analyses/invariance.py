@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import analysis
 from harness.plots import Axis, Curve, curves
-from harness_analyses.common import bars, paradigms
+from harness_analyses.common import bars, figure_name, paradigms
 from harness_analyses.labels import labels
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def draw(board: Board) -> Figures:
     found = list(families(board))
     first = {(each.task, each.metric): each for each in reversed(found)}
     for each in (each for each in found if first[each.task, each.metric] is each):
-        name = " ".join(filter(None, (each.metric, each.layer, each.task)))
+        name = figure_name(each.metric, each.layer, each.task)
         series = [
             Curve(
                 called[model], list(points), bars(e.value for e in points.values()),

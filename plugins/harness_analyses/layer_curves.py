@@ -11,7 +11,7 @@ from harness import analysis
 from harness.names import parse_task
 from harness.plots import Axis, Curve, curves
 from harness.tasks import EMBEDDING
-from harness_analyses.common import bars, paradigms
+from harness_analyses.common import bars, figure_name, paradigms
 from harness_analyses.labels import labels
 from harness_analyses.layer_names import VIEW, by_depth, parity
 
@@ -64,7 +64,7 @@ def draw(board: Board) -> Figures:
             series = [_curve(each, m, called[m], groups[m], kind) for m in each.layers]
             series = [curve for curve in series if curve.x]
             subtitle = "; ".join(filter(None, (f"{len(series)} models", SAYS[kind])))
-            shown[" ".join(filter(None, (each.measure, kind, each.task)))] = curves(
+            shown[figure_name(each.measure, kind, each.task)] = curves(
                 series, Axis("relative depth (0: first layer, 1: last)"),
                 Axis(f"{each.measure}, {each.unit or 'no unit'}"), f"{each.task}: {each.measure}", subtitle=subtitle,
                 groups=groups.values(),

@@ -12,7 +12,7 @@ import numpy as np
 
 from harness import analysis
 from harness.plots import heatmap
-from harness_analyses.common import paradigms
+from harness_analyses.common import figure_name, paradigms
 from harness_analyses.labels import labels
 from harness_analyses.layer_names import VIEW, by_depth, parity
 from harness_analyses.similarity import Scored, scored
@@ -75,7 +75,7 @@ def draw(board: Board) -> Figures:
         who = models[0] if each.model == each.partner else f"{models[0]} (rows) and {models[1]} (columns)"
         name = f"{each.metric} {BETWEEN.join(dict.fromkeys((each.model, each.partner)))}"
         for kind in ("", "odd", "even") if _apart(each) else ("",):
-            shown[" ".join(filter(None, (name, kind, each.task)))] = _figure(each, kind, who, note)
+            shown[figure_name(name, kind, each.task)] = _figure(each, kind, who, note)
     return shown
 
 

@@ -18,6 +18,7 @@ from harness import analysis
 from harness.errors import HarnessError
 from harness.numerics.correlation import FEWEST
 from harness.plots import Axis, Point, scatter
+from harness_analyses.common import figure_name
 from harness_analyses.labels import labels
 
 if TYPE_CHECKING:
@@ -66,7 +67,9 @@ def draw(board: Board) -> Figures:
             x = Axis(f"{quantity.name}, {unit}, mean over {len(quantity.near)} near datasets")
             y = Axis(f"{quantity.name}, {unit}, mean over {len(quantity.far)} far datasets")
             title = f"{quantity.protocol}: {quantity.name} near and far"
-            shown[title] = scatter(points, x, y, title, subtitle=f"{len(models)} models", groups=paradigms.values())
+            shown[figure_name(quantity.protocol, quantity.name)] = scatter(
+                points, x, y, title, subtitle=f"{len(models)} models", groups=paradigms.values()
+            )
     return shown
 
 

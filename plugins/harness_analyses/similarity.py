@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness import analysis
 from harness.plots import heatmap
-from harness_analyses.common import mean, paradigms
+from harness_analyses.common import figure_name, mean, paradigms
 from harness_analyses.labels import labels
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def draw(board: Board) -> Figures:
         known = each.metric in ONE
         about = [f"{len(models)} models", f"layers {each.variant}" if "~" in each.variant else each.variant]
         about.append("weighted by the row's model" if each.metric in ORDERED else "")
-        shown[f"{each.metric} {each.task}"] = heatmap(
+        shown[figure_name(each.metric, each.task)] = heatmap(
             values, names, names, f"{each.task}: {each.metric}", label=each.metric,
             low=min(0.0, float(np.nanmin(values))) if known else None, high=1.0 if known else None,
             subtitle=", ".join(filter(None, about)), row_groups=marks, column_groups=marks,

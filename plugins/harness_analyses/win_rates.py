@@ -28,7 +28,7 @@ def draw(board: Board) -> Figures:
     paradigms = [row.paradigm for row in rows]
     about = f"{values.shape[1]} models{f', the first {MOST} of them' if values.shape[1] > MOST else ''}"
     return {
-        "win rates": heatmap(
+        "win_rates": heatmap(
             100 * omnibus.win_rates(values[:, : len(rows)]), names, names, f"{board.title}: win rates",
             label="columns where the row's model is better, %", low=0, high=100, row_groups=paradigms,
             column_groups=paradigms, subtitle=f"{about}, {len(columns)} columns; ties count half",

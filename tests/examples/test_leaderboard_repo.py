@@ -101,7 +101,7 @@ def test_submissions_are_checked_merged_and_published(repository: Path, sent: di
         (False, lambda data: data.replace(b'"n": 60', b'"n": 61'), "is not what the manifest says"),
         (True, changed(key="0" * 64), "its key is not that of its evidence"),
         (True, changed(scores=[{"value": 99.0, "low": 98.0, "high": 99.9, "n": 60}]), "its draws are not those of its"),
-        (True, changed(scores=[{"value": 101.0, "n": 60}]), "its value 101 is outside the metric's bounds, 0 to 100"),
+        (True, changed(scores=[{"value": 101.0, "n": 60}]), "101 is outside"),
     ],
 )
 def test_a_tampered_bundle_is_refused(

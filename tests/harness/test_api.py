@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.api import leaderboard
+from harness.api import leaderboard, ranking_of
 from harness.errors import HarnessError
 from harness.records import Record, RecordStore, ScoreData
+from harness.suite import Ranking
 
 METRIC = {"name": "top1", "version": 1, "unit": "%", "bounds": [0, 100], "higher_is_better": True}
 
@@ -63,3 +65,21 @@ def test_files_that_are_no_records_are_told(run: Path) -> None:
     assert leaderboard(run, warn=reasons.append).counts["done"] == 3
     assert len(reasons) == 1
     assert reasons[0].startswith(f"{path}: not a record")
+
+
+def test_runs_are_ranked_by_the_first_rule_that_a_suite_has(tmp_path: Path) -> None:
+    def run(name: str, ranking: dict[str, str] | None) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        if ranking is not None:
+            (folder / "suite.json").write_text(json.dumps({"ranking": ranking}))
+        return folder
+
+    plain, bare, ranks, logits = run("a", {}), run("b", None), run("c", {"by": "rank"}), run("d", {"by": "logit"})
+    (damaged := run("e", None) / "suite.json").write_text("[")
+    told: list[str] = []
+    assert ranking_of([plain, bare, damaged.parent], told.append) == Ranking()
+    assert ranking_of([plain, ranks, bare], told.append).by == "rank", "adding a run moves nobody"
+    assert not told
+    assert ranking_of([logits, ranks], told.append).by == "logit"
+    assert told == [f"{ranks} ranks by another rule; that of {logits} is used"]

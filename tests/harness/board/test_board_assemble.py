@@ -202,7 +202,7 @@ def test_scores_of_two_versions_never_stand_in_one_column(make: Make, old: dict,
             "gone",
         )
         assert [row.model for row in board.ranked] == ["b"]
-        assert f"1 records of {told}, are not shown." in notes(board)
+        assert f"1 record of {told}, not shown." in notes(board)
     both = build([make("a", "linear@digits", 90.0, **old), make("a", "linear@digits", 70.0, key="n", **new)])
     assert both.entry("a", LINEAR).value == 70.0
 
@@ -254,7 +254,7 @@ def test_a_row_knows_what_its_model_costs(make: Make) -> None:
     def provenance(task: float, metric: float, **cost: float) -> dict:
         return {
             "seconds": {"passes": 10.0, "task": task, "metric": metric},
-            "peak_memory": {"process": 5},
+            "peak_memory": {"process": 9, "device": 5},
             "cost": cost,
         }
 
@@ -320,7 +320,7 @@ def test_pairs_stay_out(make: Make) -> None:
     board = build(records, columns="all")
     assert [c.name for c in board.columns] == [LINEAR]
     assert board.counts["pairs"] == 1
-    assert "1 records compare pairs" in notes(board)
+    assert "1 record of pairs of models" in notes(board)
 
 
 def test_skips_are_told_and_make_no_column(make: Make) -> None:
@@ -396,3 +396,27 @@ def test_the_board_is_frozen(make: Make) -> None:
 def test_an_entry_off_the_board_is_a_key_error(make: Make) -> None:
     with pytest.raises(KeyError):
         build([make("a", "linear@digits", 90.0)]).entry("a", "linear@scenes top1")
+
+
+def test_another_score_under_the_same_key_is_told(make: Make) -> None:
+    first, second = (make("a", "linear@digits", v, finished=f) for v, f in ((50.0, 1e9), (60.0, 2e9)))
+    board = build([first, second])
+    assert board.entry("a", LINEAR).value == 60.0
+    assert "the newest of 2 records" in notes(board)
+    assert "newest of" not in notes(build([second, second.model_copy(update={"finished": 1e9})])), "a copy is none"
+
+
+def test_what_was_paid_twice_for_one_cell_counts_once(make: Make) -> None:
+    def cost(*passes: float) -> float | None:
+        made = [{"seconds": {"passes": p, "task": 3.0, "metric": 2.0}} for p in passes]
+        records = [make("a", "linear@digits", 50.0, finished=1e9 + i, provenance=p) for i, p in enumerate(made)]
+        return build(records).rows[0].cost.seconds
+
+    assert (cost(10.0), cost(10.0, 10.0), cost(10.0, 11.0)) == (15.0, 15.0, 16.0)
+
+
+def test_pairs_of_two_versions_never_mix(make: Make) -> None:
+    old, new = (
+        make("a", "grams@digits", v, metric="cka", partner=p, version=n) for v, p, n in ((0.5, "b", 1), (0.7, "c", 2))
+    )
+    assert [(p.partner, p.value) for p in build([old, new]).pairs] == [("c", 0.7)]

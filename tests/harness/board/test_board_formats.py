@@ -168,7 +168,9 @@ def test_csv_has_seeds_and_limits_where_there_are_any(make: Make) -> None:
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
 def test_csv_runs_no_formula(make: Make, name: str) -> None:
-    board = build([make(name, "linear@digits", -1.5, card={"paradigm": name}), make("b", f"{name}@digits", 1.0)])
+    board = build(
+        [make(name, "linear@digits", 1.5, half=3.0, card={"paradigm": name}), make("b", f"{name}@digits", 1.0)]
+    )
     header, *rows = csv.reader(io.StringIO(board.render("csv"), newline=""))
     row = next(row for row in rows if row[0] != "b")
     assert row[:2] == [f"'{name.strip()}", f"'{name.strip()}"]

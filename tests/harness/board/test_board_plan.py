@@ -83,7 +83,7 @@ def test_records_of_other_suites_are_told_not_shown(make: Make, other: dict) -> 
     fields = {"model": "a", "task": "linear@digits", "value": 90.0}
     board = build([make(**fields), make(**(fields | other))], plan=planned())
     assert (len(board.rows), len(board.columns), board.counts["done"]) == (2, 2, 1)
-    assert "1 records of other cells than this suite's are not shown." in board.footnotes
+    assert "1 record of other cells than this suite's, not shown." in board.footnotes
 
 
 def test_a_record_with_the_plans_limit_goes_before_a_newer_one(make: Make) -> None:

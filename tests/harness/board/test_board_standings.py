@@ -67,7 +67,7 @@ def test_without_draws_five_tasks_are_what_is_compared_over(board: Callable[...,
     means = {"a": 80.0, "b": 70.0}
     few = board(means, draws=False, tasks=4)
     assert (few.rule.over, few.ties, standing(few)) == ("", (), [("a", None, None), ("b", None, None)])
-    assert "4 datasets are too few" in few.rule.text
+    assert "4 sets of images are too few" in few.rule.text
     many = board(means, draws=False, tasks=8)
     assert many.rule.over == "tasks"
     assert board(means, tasks=8, ranking=Ranking(over="tasks")).rule.over == "tasks"
@@ -99,12 +99,14 @@ def test_groups_count_once_and_by_weight(make: Make) -> None:
         rows = build(records, ranking=Ranking(**fields)).rows  # type: ignore[arg-type]
         return {row.model: round(row.standing.score, 3) for row in rows if row.standing}
 
-    assert scores() == {"x": 66.667, "y": 33.333}
-    assert scores(group="dataset") == {"x": 50.0, "y": 50.0}
-    assert scores(group="dataset", weights={"b": 3}) == {"x": 25.0, "y": 75.0}
-    assert scores(weights={"linear@b top1": 8}) == {"x": 20.0, "y": 80.0}
+    assert scores() == {"x": 50.0, "y": 50.0}
+    assert scores(weights={"b": 3}) == {"x": 25.0, "y": 75.0}
+    assert scores(group="none") == {"x": 66.667, "y": 33.333}
+    assert scores(group="none", weights={"linear@b top1": 8}) == {"x": 20.0, "y": 80.0}
     assert scores(group="protocol") == {"x": 75.0, "y": 25.0}
-    assert scores(by="rank") == {"x": 1.333, "y": 1.667}
+    assert scores(by="rank", group="none") == {"x": 1.333, "y": 1.667}
+    rows = build(records, ranking=Ranking(weights={"b": 3})).rows
+    assert {row.model: row.average_rank for row in rows} == {"x": 1.75, "y": 1.25}, "weighed alike"
 
 
 def test_the_mean_logit_favours_what_is_nearly_perfect(make: Make) -> None:
@@ -140,7 +142,7 @@ def test_required_columns_decide_who_is_ranked(make: Make) -> None:
     assert [c.name for c in found.columns if c.ranked] == ["linear@a ece"]
     found = build(records, ranking=Ranking(require=("linear@c",)))
     assert not found.ranked
-    assert "no column fits 'linear@c'" in found.rule.text
+    assert "no column with a score fits 'linear@c'" in found.rule.text
 
 
 def test_draws_over_seeds_are_averaged(make: Make) -> None:
@@ -191,11 +193,11 @@ def test_a_weight_that_fits_nothing_is_told(make: Make) -> None:
     text = build(records, ranking=Ranking(group="dataset", weights={"a": 2, "digitz": 3})).rule.text
     assert "weighed a 2." in text
     assert "Weights that fit no dataset: digitz." in text
-    assert "Weights that fit no column: a." in build(records, ranking=Ranking(weights={"a": 2})).rule.text
+    assert "Weights that fit no column: a." in build(records, ranking=Ranking(group="none", weights={"a": 2})).rule.text
 
 
 def test_one_dataset_is_too_few(make: Make) -> None:
-    assert "and one dataset is too few" in build([make(m, "linear@a", 80.0) for m in "xy"]).rule.text
+    assert "and one set of images is too few" in build([make(m, "linear@a", 80.0) for m in "xy"]).rule.text
 
 
 def test_models_with_other_images_are_as_good_as_unpaired() -> None:

@@ -18,7 +18,7 @@ from harness.draws import Draws
 from harness.errors import HarnessError
 from harness.identity import digest, record_key
 from harness.plugins import Host
-from harness.records import Record, RecordStore
+from harness.records import Record, RecordStore, ScoreData
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,12 @@ def faults(host: Host, record: Record, name: str = "") -> list[str]:
 
 
 def scored(**fields: Any) -> Record:
-    return made(scores=({"value": 50.0, "low": 48.0, "high": 52.0, "n": 10} | fields,))
+    return edited(scores=(ScoreData.model_validate({"value": 50.0, "low": 48.0, "high": 52.0, "n": 10} | fields),))
+
+
+def edited(**fields: Any) -> Record:
+    """A record that no rule of `Record` has seen."""
+    return made().model_copy(update=fields)
 
 
 def drawn(n: int, low: float, high: float, **fields: Any) -> Record:
@@ -80,7 +85,7 @@ def test_what_a_run_writes_is_sound(plugins: Host, record: Record) -> None:
         (drawn(1000, 48.0, 52.0, scores=()), "its draws are not those of its interval"),
         (drawn(1000, 48.0, 52.0, kind="reported"), "it has 1,000 draws, and 0 resamples"),
         (made(finished=time.time() + 2 * 86400), "it was finished in the future"),
-        (made(finished=-5.0), "it has no date"),
+        (edited(finished=-5.0), "it has no date"),
         (made(seed=-1), "its seed is -1"),
         (made(limit=1), "its limit is 1"),
         (made(facts=made().facts | {"resamples": [1000]}), "its resamples are [1000], no number up to 100,000"),
@@ -96,9 +101,9 @@ def test_what_a_run_writes_is_sound(plugins: Host, record: Record) -> None:
         (made(metric={**TOP1, "higher_is_better": False}), "it says that top1 has higher_is_better false; here it has"),
         (made(metric={**TOP1, "bounds": ["0", "1"]}), "its metric's bounds are"),
         (made(metric={**TOP1, "bounds": {"a": 1}}), "its metric's bounds are"),
-        (made(metric={**TOP1, "bounds": [0, 0]}), "its metric's bounds are [0, 0], not two numbers, the lower first"),
-        (made(metric={**TOP1, "bounds": [100, 0]}), "its metric's bounds are [100, 0]"),
-        (made(metric={**TOP1, "bounds": [False, True]}), "its metric's bounds are [false, true]"),
+        (edited(metric={**TOP1, "bounds": [0, 0]}), "its metric's bounds are [0, 0], not two numbers, the lower first"),
+        (edited(metric={**TOP1, "bounds": [100, 0]}), "its metric's bounds are [100, 0]"),
+        (edited(metric={**TOP1, "bounds": [False, True]}), "its metric's bounds are [false, true]"),
         (made(metric={**TOP1, "version": None, "higher_is_better": False}), "its metric's version is null"),
         (made(metric={**TOP1, "version": "1"}), 'its metric\'s version is "1", no number from 1'),
         (made(metric={**TOP1, "version": True}), "its metric's version is true"),

@@ -62,6 +62,23 @@ def test_every_figure_of_the_tables_is_there_once(found: list[Record]) -> None:
     assert {r.kind for r in found} == {"reported"}
 
 
+def test_they_make_a_full_board_of_fourteen_ranked_models(found: list[Record]) -> None:
+    board = build(found)
+    assert len(board.rows) == len(board.ranked) == 14
+    assert {e.kind for row in board.rows for e in row.entries} == {"reported"}
+    counted = [c for c in board.columns if c.ranked]
+    settings = {(c.protocol.partition("[")[0], c.dataset) for c in counted}  # 5, 20 and 50 shots are one
+    assert (len(counted), len(settings)) == (66, 40)  # the 40 tasks of the paper
+    assert board.rule.over == "tasks"
+    assert [row.standing and row.standing.rank for row in board.rows] == list(range(1, 15))
+    best, worst = board.rows[0].standing, board.rows[-1].standing
+    assert best is not None
+    assert worst is not None
+    assert best.worst is not None
+    assert worst.best is not None
+    assert best.worst < worst.best, "the evidence tells the first from the last"
+
+
 def test_known_figures_are_where_measured_ones_would_be(board: Board) -> None:
     for name, model, value, half in [
         (f"{LINEAR}@imagenet top1", SUPERVISED, 77.2, None),
