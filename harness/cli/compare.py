@@ -34,7 +34,8 @@ def compare(
 
     if columns not in (known := ("primary", "first", "all")):
         raise HarnessError(f"--columns {columns!r}: one of {', '.join(known)}")
-    if any((Path(name) / "records").is_dir() for name in (model_a, model_b)):
+    given = [[(Path(path) / "records").is_dir() for path in paths] for paths in ((model_a, model_b), runs)]
+    if any(given[0]) and not all(given[1]):
         raise HarnessError("models first, then run folders: harness compare MODEL_A MODEL_B RUNS…")
     names = model_names(runs)
     for name in (model_a, model_b):

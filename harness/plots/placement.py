@@ -36,7 +36,8 @@ def place(
 ) -> list[Label]:
     """A place in the frame for each label, near its point and, where there is room, clear of labels, points and lines.
 
-    Lines are thin boxes. Three rounds in which each label in turn takes the cheapest of its places, those of crowded points first.
+    Lines are thin boxes. In three rounds each label in turn takes the cheapest of its places, those of crowded points
+    first.
     """
     inside = Box(frame.left + 3, frame.top + 3, frame.right - 3, frame.bottom - 3)
     marks = [Box(x - 7, y - 7, x + 7, y + 7) for x, y in points]
