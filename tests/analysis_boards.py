@@ -19,7 +19,7 @@ def scored(
     """A record with a score for each variant: a value, or a value and the ends of its interval."""
     found = [(variant, v if isinstance(v, tuple) else (v, None, None)) for variant, v in values.items()]
     return Record(
-        status="done", model=model, task=task, metric={"name": metric, "version": 1, "unit": "", "bounds": [-1, 1]},
+        status="done", model=model, task=task, metric={"name": metric, "version": 1, "unit": "", "bounds": None},
         partner=partner, seed=seed, key=f"{model}{partner}{task}{metric}{seed}", card=_card(model),
         scores=tuple(ScoreData(value=v, low=low, high=high, variant=name, n=9) for name, (v, low, high) in found),
     )  # fmt: skip

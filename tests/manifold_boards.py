@@ -22,7 +22,7 @@ def mgm(
     """The records of one task of geometry: six `values` are the mean and the sd of each metric."""
     made = []
     for at, name in enumerate(METRICS):
-        metric = {"name": name, "version": 1, "unit": "", "bounds": [0, None], "higher_is_better": False}
+        metric = {"name": name, "version": 1, "unit": "", "bounds": None, "higher_is_better": False}
         mean, sd = values[2 * at : 2 * at + 2]
         of = zip(VARIANTS, (mean, sd, mean - sd, mean, mean + sd), strict=True)
         scores = tuple(ScoreData(value=value, variant=variant, n=99) for variant, value in of)

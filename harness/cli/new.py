@@ -8,7 +8,7 @@ import typer
 
 
 def new(
-    kind: str = typer.Argument(help="model, dataset, task, metric or analysis."),
+    kind: str = typer.Argument(help="model, dataset, task, metric, analysis or reporter."),
     name: str = typer.Argument(help="Name of the distribution, and of what it registers."),
     into: Path = typer.Option(Path(), help="Folder to write it to."),
 ) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -58,12 +61,41 @@ def site(
 
     board = ranked(columns)
     full = board if columns == "all" or wanted == () else ranked("all")
-    made = build(
-        board, out, full=full, host=host, analyses=wanted, pictures=cast("Which", pictures), title=title,
-        progress=lambda line: typer.echo(line, err=True),
-    )  # fmt: skip
+    steps = Steps(live=sys.stderr.isatty())
+    try:
+        made = build(
+            board, out, full=full, host=host, analyses=wanted, pictures=cast("Which", pictures), title=title,
+            progress=steps,
+        )  # fmt: skip
+    finally:
+        steps.end()
     for note in made.notes:
         typer.echo(f"left out: {note}", err=True)
     drawn = f" and {human_size(made.images)} of images" * bool(made.images)
     typer.echo(f"{board.summary}")
     typer.echo(f"{len(made.files)} files, {human_size(made.size)}{drawn}: open {made.index}")
+
+
+class Steps:
+    """Tells of steps on stderr: a line for each that took long; in a terminal, the present one below them."""
+
+    SLOW = 3.0
+
+    def __init__(self, live: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self.live, self.clock = live, clock
+        self.step, self.begun = "", 0.0
+
+    def __call__(self, step: str) -> None:
+        self.end()
+        self.step, self.begun = step, self.clock()
+        if self.live:
+            typer.echo(step, err=True, nl=False)
+
+    def end(self) -> None:
+        """The step is done."""
+        took = self.clock() - self.begun
+        if self.step and self.live:
+            typer.echo("\r\x1b[K", err=True, nl=False)
+        if self.step and took >= self.SLOW:
+            typer.echo(f"{self.step}: {took:.0f} s", err=True)
+        self.step = ""

@@ -12,7 +12,7 @@ from harness.errors import HarnessError, nearest
 from harness.records import write_atomically
 
 TEMPLATES = Path(__file__).parent / "templates"
-KINDS = ("model", "dataset", "task", "metric", "analysis")
+KINDS = ("model", "dataset", "task", "metric", "analysis", "reporter")
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 
 

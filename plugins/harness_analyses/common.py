@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from harness.board import Board, Column
     from harness.evidence import Evidence
 
+IN_FILES = str.maketrans({" ": "_", "[": ",", "]": "", "*": "all"})
 _ORDER = {name: at for at, name in enumerate(PARADIGMS)}
 
 
@@ -52,8 +53,8 @@ def tasks_with(board: Board, kind: type[Evidence]) -> list[str]:
 
 
 def figure_name(*parts: str) -> str:
-    """What a figure is of, as a name that is a file's too: ``cka_grams@d``, ``linear,mode=protocol@d_top1``."""
-    return "_".join(filter(None, parts)).replace(" ", "_").replace("[", ",").replace("]", "")
+    """What a figure is of, as a name that is a file's too: ``cka_grams@d``, ``views,hue,layers=all@d_top1``."""
+    return "_".join(filter(None, parts)).translate(IN_FILES)
 
 
 def first_of(board: Board, model: str, task: str) -> Evidence | None:

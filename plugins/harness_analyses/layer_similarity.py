@@ -73,9 +73,9 @@ def draw(board: Board) -> Figures:
         note = notes.get((each.task, each.metric), "") if each.model != each.partner else ""
         models = [called.get(m, m) for m in (each.model, each.partner)]
         who = models[0] if each.model == each.partner else f"{models[0]} (rows) and {models[1]} (columns)"
-        name = f"{each.metric} {BETWEEN.join(dict.fromkeys((each.model, each.partner)))}"
+        of = "+".join(dict.fromkeys((each.model, each.partner)))
         for kind in ("", "odd", "even") if _apart(each) else ("",):
-            shown[figure_name(name, kind, each.task)] = _figure(each, kind, who, note)
+            shown[figure_name(each.metric, of, kind, each.task)] = _figure(each, kind, who, note)
     return shown
 
 

@@ -119,6 +119,21 @@ def test_cells_of_one_run_only_say_what_the_other_lacks(record: Make) -> None:
     }
 
 
+def test_cells_of_one_run_only_name_another_limit_too(record: Make) -> None:
+    first, second = [record(seed=1, limit=20), record("n", seed=1)], [record(limit=40), record("o", limit=100)]
+    absent = Cause("the other run has no such seed")
+    told = {(c.cell.model, c.status): c.causes for c in changes(first, second).cells}
+    assert told == {
+        ("m", "first only"): (absent, Cause("limit", "20", "40, 100")),
+        ("n", "first only"): (Cause("the other run has no such model"), Cause("limit", "none", "40, 100")),
+        ("m", "second only"): (absent, Cause("limit", "none, 20", "40")),
+        ("o", "second only"): (Cause("the other run has no such model"), Cause("limit", "none, 20", "100")),
+    }
+    assert changes([record(seed=1, limit=40)], second).cells[0].causes == (absent,)
+    assert changes([record(seed=1, kind="reported")], second).cells[0].causes == (absent,)
+    assert all("limit" not in c.fact for cell in changes(first, []).cells for c in cell.causes)
+
+
 def test_many_changes_of_one_cause_are_one_group(record: Make) -> None:
     first = [record(f"m{i}", f"linear@d{j}") for i in range(10) for j in range(70)]
     second = [r.model_copy(update={"key": "other", "scores": (r.score.model_copy(update={"value": 50 + i / 100}),),

@@ -254,6 +254,9 @@ def test_the_terminal_shows_who_is_better(make: Make) -> None:
     assert [rows[f"linear@d{i}"].split()[-1] for i in range(3)] == ["A", "B", "–"]
     assert "55.0  50.0  +5.00  [+3.59, +6.41]" in rows["linear@d0"]
     assert "A a   against   B b" in shown
+    heading = next(line for line in shown.splitlines() if "A − B" in line)
+    assert heading.split()[-5:] == ["B", "better", "A", "better", "verdict"]
+    assert "Verdict" in render(found, "markdown")
 
 
 HOSTILE = "[bold]=cmd|'!A1\x1b[31m\n<script>"

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from harness.cli.compare import compare
 from harness.cli.diff import diff
+from harness.errors import HarnessError
 
 app = typer.Typer()
 app.command("compare")(compare)
@@ -64,6 +65,18 @@ def test_wrong_arguments_are_refused(run: Path, arguments: tuple[str, ...], reas
     assert isinstance(found.exception, Exception)
     with pytest.raises(Exception, match=reason):
         raise found.exception
+
+
+def test_wrong_folders_are_refused(run: Path, tmp_path: Path) -> None:
+    """Also beside a right one; models and run folders the wrong way round get a hint."""
+    for arguments, reason in (
+        (("net0", "net1", run, tmp_path), "holds no records/: give a folder that 'harness run --out' wrote"),
+        ((run, "net0", "net1"), "models first, then run folders"),
+        (("net0", run, "net1"), "models first, then run folders"),
+    ):
+        found = CliRunner().invoke(app, ["compare", *map(str, arguments)])
+        assert isinstance(found.exception, HarnessError)
+        assert reason in str(found.exception)
 
 
 def test_runs_are_compared_with_their_causes(run: Path, tmp_path: Path) -> None:

@@ -87,6 +87,16 @@ def test_the_scale_is_as_asked() -> None:
     assert {"CKA", "0.0", "1.0"} <= {text.replace("0.00", "0.0").replace("1.00", "1.0") for text in said}
 
 
+def test_the_label_of_the_scale_is_no_longer_than_the_scale() -> None:
+    label = "columns where the row's model is better, %"
+    small, large = (heatmap(np.eye(n), [""] * n, [""] * n, "t", label=label, annotate=False) for n in (3, 12))
+    assert label not in texts(small)
+    assert label in " ".join(texts(small))
+    assert label in texts(large)
+    single = heatmap(np.eye(2), "ab", "cd", "t", label="confidence_auroc_of_many_classes", annotate=False)
+    assert "confidence_auroc_of_many_classes" in texts(single)
+
+
 def test_numbers_as_written() -> None:
     assert written(-0.5, 1.0) == "−0.50"
     assert written(55.55, 80.0) == "55.5"

@@ -29,5 +29,12 @@ def test_crowded_labels_get_leaders_and_still_do_not_touch() -> None:
     assert all(a.box.overlap(b.box) == 0 for a, b in itertools.combinations(labels, 2))
 
 
+def test_labels_stand_clear_of_lines() -> None:
+    along, up = Box(330, 199, 660, 201), Box(329, 200, 331, 440)
+    (struck,), (label,) = (place([60.0], [(330.0, 200.0)], FRAME, lines) for lines in ((), (along, up)))
+    assert struck.box.overlap(along) > 0
+    assert label.box.overlap(along) == label.box.overlap(up) == 0
+
+
 def test_no_labels() -> None:
     assert place([], [], FRAME) == []

@@ -11,7 +11,8 @@ import pytest
 from drawings import ink, texts
 
 from harness.plots import Axis, Figure, Point, logit, paradigm_style, scatter
-from harness.plots.scatter import fitted
+from harness.plots.placement import Box
+from harness.plots.scatter import fitted, treads
 from harness.plots.style import SOFT
 
 PERCENT = Axis("top1, %", logit(0, 100))
@@ -108,3 +109,14 @@ def test_a_stair_rises_where_it_is_told() -> None:
     plain, stepped = (scatter(given, *PLAIN, "t", line=False, steps=steps) for steps in ((), [(0, 1), (2, 3)]))
     assert len(ink(stepped, SOFT)) > len(ink(plain, SOFT)) + 500
     assert stepped.rows == plain.rows
+    assert treads([(0, 100), (40, 60), (90, 60)]) == [
+        Box(0, 99, 40, 101), Box(40, 59, 90, 61), Box(39, 60, 41, 100), Box(89, 60, 91, 60),
+    ]  # fmt: skip
+
+
+def test_labels_stand_clear_of_the_stair() -> None:
+    """The stair runs to the right of b, where its label would stand."""
+    given = [Point("a", 0, 1), Point("b b b", 2, 3), Point("c", 4, 2)]
+    plain, stepped = (scatter(given, *PLAIN, "t", line=False, steps=steps) for steps in ((), [(0, 1), (2, 3)]))
+    at = [float(re.findall(r'<text [^>]* x="([\d.]+)"[^>]*>b b b<', figure.svg)[0]) for figure in (plain, stepped)]
+    assert at[0] - at[1] > 30

@@ -65,8 +65,8 @@ def test_rows_say_what_the_maps_show() -> None:
 def test_the_ten_most_frequent_classes_have_colours() -> None:
     assert embedding_map.figures is not None
     figures = embedding_map.figures(of(blobs(90, 15)))
-    assert set(figures) == {f"PCA sup {TASK}", f"t-SNE sup {TASK}"}
-    figure = figures[f"PCA sup {TASK}"]
+    assert set(figures) == {f"PCA_sup_{TASK}", f"t-SNE_sup_{TASK}"}
+    figure = figures[f"PCA_sup_{TASK}"]
     groups = {row["group"] for row in figure.rows}
     assert len(groups - {""}) == 10
     assert {row["hollow"] for row in figure.rows if not row["group"]} == {True}

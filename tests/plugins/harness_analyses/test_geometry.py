@@ -123,7 +123,7 @@ def test_same_models_have_a_reason() -> None:
 
 
 def test_it_draws_models_with_their_paradigms() -> None:
-    assert list(drawn()) == ["dendrogram", "MGMs", "distances", "principal components"]
+    assert list(drawn()) == ["dendrogram", "MGMs", "distances", "principal_components"]
     for figure in drawn().values():
         assert {"contrastive", "supervised", "model-3"} <= set(texts(figure))
     test, *rows = geometry(board())
@@ -139,7 +139,7 @@ def test_it_draws_models_with_their_paradigms() -> None:
 
 def test_principal_components_are_the_best_plane() -> None:
     """Their squares sum to the two largest eigenvalues, and more of the named MGM is further on."""
-    found, figure = of_models(board()), drawn()["principal components"]
+    found, figure = of_models(board()), drawn()["principal_components"]
     at = np.array([[p["x"], p["y"]] for p in figure.rows])
     assert [p["label"] for p in figure.rows] == found.models
     np.testing.assert_allclose(np.square(at).sum(0), np.linalg.eigvalsh(found.z.T @ found.z)[::-1][:2])
@@ -152,7 +152,7 @@ def test_one_mgm_is_drawn_as_well() -> None:
     made = [r for i in range(4) for r in mgm(f"m{i}", [float(i), 1, 1, 1, 1, 1])]
     assert geometry.figures is not None
     figures = geometry.figures(build(made, columns="all"))
-    assert "there is one MGM" in texts(figures["principal components"])
+    assert "there is one MGM" in texts(figures["principal_components"])
 
 
 def test_several_datasets_are_named() -> None:

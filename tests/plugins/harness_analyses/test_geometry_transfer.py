@@ -149,8 +149,8 @@ def test_it_draws_predicted_against_true() -> None:
     assert geometry_transfer.figures is not None
     made = planted()
     drawn = geometry_transfer.figures(made)
-    assert list(drawn) == ["average linear kornblith", "linear@birds top1", "linear@cars top1"]
-    figure, row = drawn["linear@birds top1"], planted_rows()["linear@birds top1", "ridge"]
+    assert list(drawn) == ["average_linear_kornblith", "linear@birds_top1", "linear@cars_top1"]
+    figure, row = drawn["linear@birds_top1"], planted_rows()["linear@birds top1", "ridge"]
     said = " ".join(texts(figure))
     assert "true top1, % (logit scale)" in said
     assert f"R² {row['r2']:.2f}, Spearman {row['spearman']:.2f}, p = {row['p']:.2g}" in said

@@ -192,13 +192,13 @@ def test_it_draws_every_correlation() -> None:
     board = build(some, columns="all")
     drawn = imagenet_correlation.figures(board)
     assert len(drawn) == len(imagenet_correlation(board)) > 10
-    figure = drawn[f"average {LINEAR} kornblith"]
+    figure = drawn["average_linear,mode=protocol,view=whole_kornblith"]
     said = texts(figure)
     assert f"{LINEAR} kornblith: r = 0.93" in said
     assert {"SimCLR v2", "Supervised"} <= set(said)
     assert any(text.endswith("95 % intervals; 14 models") for text in said)
     assert "reported" not in said  # all are: nothing to tell apart
-    (byol,) = (row for row in drawn[f"{LINEAR}@cifar10 top1"].rows if row["label"] == "BYOL")
+    (byol,) = (row for row in drawn["linear,mode=protocol,view=whole@cifar10_top1"].rows if row["label"] == "BYOL")
     assert (byol["x"], byol["y"]) == pytest.approx((74.3, 93.26))
     assert byol["group"] == "non-contrastive"
 
@@ -208,7 +208,7 @@ def test_a_measured_model_is_told_from_reported_ones() -> None:
     tasks = (f"{LINEAR}@cifar10", f"{LINEAR}@imagenet")
     board = build([*(r for r in paper.records() if r.task in tasks), mine], columns="all")
     assert imagenet_correlation.figures is not None
-    figure = imagenet_correlation.figures(board)[f"{LINEAR}@cifar10 top1"]
+    figure = imagenet_correlation.figures(board)["linear,mode=protocol,view=whole@cifar10_top1"]
     assert [row["label"] for row in figure.rows if not row["hollow"]] == ["mine"]
     assert len(figure.rows) == 15
     assert "reported" in texts(figure)  # says what hollow means

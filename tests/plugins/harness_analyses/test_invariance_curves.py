@@ -19,7 +19,7 @@ def test_points_stand_in_the_order_of_the_parameter() -> None:
     ]  # fmt: skip
     assert (rows[1]["low"], rows[1]["high"], rows[0]["low"]) == (0.4, 0.6, None)
     assert invariance_curves.figures is not None
-    figure = invariance_curves.figures(made)["invariance_curve views[rotation]@d"]
+    figure = invariance_curves.figures(made)["invariance_curve_views,rotation@d"]
     assert "angle, °" in texts(figure)
     assert [(row["curve"], row["x"]) for row in figure.rows] == [(m, x) for m in ("sim", "sup") for x in (0, 22.5, 100)]
 
@@ -31,7 +31,7 @@ def test_layers_have_their_own_curves() -> None:
         (layer, at) for layer in ("embedding", "stem") for at in (0, 22.5, 100)
     }
     assert invariance_curves.figures is not None
-    assert list(invariance_curves.figures(made)) == ["invariance_curve embedding views[hue,layers=*]@d"]
+    assert list(invariance_curves.figures(made)) == ["invariance_curve_embedding_views,hue,layers=all@d"]
 
 
 def test_other_metrics_have_no_curves() -> None:

@@ -34,8 +34,8 @@ def test_depth_is_relative_to_the_models_own_layers() -> None:
 def test_odd_and_even_layers_are_drawn_apart() -> None:
     assert layer_curves.figures is not None
     figures = layer_curves.figures(example())
-    assert set(figures) == {"top1 odd layers@d", "top1 even layers@d"}
-    odd, even = figures["top1 odd layers@d"], figures["top1 even layers@d"]
+    assert set(figures) == {"top1_odd_layers@d", "top1_even_layers@d"}
+    odd, even = figures["top1_odd_layers@d"], figures["top1_even_layers@d"]
     assert [(row["curve"], row["x"], row["y"]) for row in odd.rows] == [("sup", 0.5, 0.6)]
     assert [(row["curve"], row["x"]) for row in even.rows] == [
         ("vit", 0), ("vit", 0.5), ("vit", 1), ("sup", 0), ("sup", 0.25), ("sup", 0.75), ("sup", 1),
@@ -45,7 +45,7 @@ def test_odd_and_even_layers_are_drawn_apart() -> None:
 
 def test_without_residual_taps_there_is_one_figure() -> None:
     assert layer_curves.figures is not None
-    assert list(layer_curves.figures(board([scored("vit", "layers@d", "top1", PLAIN)]))) == ["top1 layers@d"]
+    assert list(layer_curves.figures(board([scored("vit", "layers@d", "top1", PLAIN)]))) == ["top1_layers@d"]
 
 
 def test_several_scores_of_a_metric_are_curves_of_their_own() -> None:

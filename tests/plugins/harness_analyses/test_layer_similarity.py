@@ -46,14 +46,14 @@ def test_within_a_model_each_two_layers_have_a_row() -> None:
 
 
 def test_the_figure_is_symmetric_shallow_to_deep() -> None:
-    values = drawn(example(), "cka_layers sup grams@d")
+    values = drawn(example(), "cka_layers_sup_grams@d")
     assert list(dict.fromkeys(row for row, _ in values)) == list(LAYERS)
     assert values["stem", "embedding"] == values["embedding", "stem"] == 0.3
     assert values["a", "a"] == 1.0
 
 
 def test_between_models_rows_are_the_firsts_layers() -> None:
-    values = drawn(example(), "cka sup~sim grams@d")
+    values = drawn(example(), "cka_sup+sim_grams@d")
     assert list(dict.fromkeys(row for row, _ in values)) == list(LAYERS)
     assert list(dict.fromkeys(column for _, column in values)) == ["a", "embedding"]
     assert values["a.residual", "embedding"] == 0.11
@@ -63,15 +63,15 @@ def test_odd_and_even_layers_also_stand_apart() -> None:
     made = board([scored("sup", "grams@d", "cka", between(), partner="sim")])
     assert layer_similarity.figures is not None
     assert set(layer_similarity.figures(made)) == {
-        f"cka sup~sim {kind}grams@d" for kind in ("", "odd ", "even ")
+        f"cka_sup+sim_{kind}grams@d" for kind in ("", "odd_", "even_")
     }  # fmt: skip
-    assert drawn(made, "cka sup~sim odd grams@d") == {("a.residual", "a.residual"): 0.11}
-    assert {row for row, _ in drawn(made, "cka sup~sim even grams@d")} == {"stem", "a", "embedding"}
+    assert drawn(made, "cka_sup+sim_odd_grams@d") == {("a.residual", "a.residual"): 0.11}
+    assert {row for row, _ in drawn(made, "cka_sup+sim_even_grams@d")} == {"stem", "a", "embedding"}
 
 
 def test_a_model_without_residual_taps_is_not_taken_apart() -> None:
     assert layer_similarity.figures is not None
-    assert not any("odd" in name for name in layer_similarity.figures(example()) if name.startswith("cka sup"))
+    assert not any("odd" in name for name in layer_similarity.figures(example()) if name.startswith("cka_sup"))
 
 
 def test_of_many_pairs_those_with_a_supervised_model_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,9 +83,9 @@ def test_of_many_pairs_those_with_a_supervised_model_are_drawn(monkeypatch: pyte
     found = board([*made, *alone])
     assert layer_similarity.figures is not None
     figures = layer_similarity.figures(found)
-    assert set(figures) == {f"cka {m}~sup grams@d" for m in ("moco", "rand", "sim")}
+    assert set(figures) == {f"cka_{m}+sup_grams@d" for m in ("moco", "rand", "sim")}
     assert "3 of 6 pairs are drawn, those with a supervised model first" in " ".join(
-        " ".join(texts(figures["cka rand~sup grams@d"])).split()
+        " ".join(texts(figures["cka_rand+sup_grams@d"])).split()
     )
     assert len(layer_similarity(found)) == 6 * 4
     assert MOST == 12

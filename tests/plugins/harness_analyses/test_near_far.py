@@ -156,7 +156,7 @@ def test_on_the_published_figures_supervision_loses_more() -> None:
 def test_it_draws_near_against_far() -> None:
     assert near_far.figures is not None
     board = published()
-    figure = near_far.figures(board)["fewshot[5w20s,view=squash]: accuracy near and far"]
+    figure = near_far.figures(board)["fewshot,5w20s,view=squash_accuracy"]
     assert "accuracy, %, mean over 9 near datasets" in texts(figure)
     (byol,) = (row for row in figure.rows if row["label"] == "BYOL")
     row = next(r for r in near_far(board) if r["of"] == "resnet50-byol" and r["protocol"].startswith("fewshot[5w20s"))

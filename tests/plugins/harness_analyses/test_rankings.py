@@ -14,11 +14,12 @@ from scipy import stats
 from harness.board import Board, build
 from harness.numerics.omnibus import nemenyi, wilcoxon_holm
 from harness.plots import Figure
-from harness.records import Record, ScoreData
+from harness.records import Record, ScoreData, slug
 from harness.testing import check_analysis
 from harness_analyses import cost_quality as costs
 from harness_analyses import critical_differences as differences
 from harness_analyses import win_rates as rates
+from harness_analyses.common import figure_name
 from harness_analyses.cost_quality import cost_quality, pareto
 from harness_analyses.critical_differences import critical_differences
 from harness_analyses.win_rates import win_rates
@@ -106,9 +107,19 @@ def test_of_many_models_the_best_are_drawn(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_models_that_tie_and_boards_too_small_have_no_rows() -> None:
-    for values in (np.full((5, 4), 50.0), scores(5, 2), scores(1, 5)):
+    for values in (np.full((6, 4), 50.0), scores(6, 2), scores(1, 5), scores(5, 5)):
         assert critical_differences(board(values)) == []
         assert figures(critical_differences, board(values)) == {}
+    assert len(critical_differences(board(scores(6, 3)))) == 3
+
+
+def test_figures_have_the_names_of_their_files() -> None:
+    made = board(scores(), PRICES)
+    names = [name for analysis in ALL for name in figures(analysis, made)]
+    assert names == ["Nemenyi", "Wilcoxon-Holm", "win_rates", "parameters", "inference"]
+    parts = ("top1 of", "", "views[hue,layers=*]@scenes[colour]")
+    assert figure_name(*parts) == "top1_of_views,hue,layers=all@scenes,colour"
+    assert [slug(name) for name in (*names, figure_name(*parts))] == [*names, figure_name(*parts)]
 
 
 def test_win_rates_by_hand() -> None:
@@ -169,10 +180,12 @@ def test_ranks_are_negated_so_that_more_is_better() -> None:
     assert [(row["score"], row["front"]) for row in cost_quality(made)] == [(-3, True), (-2, True), (-1, True)]
 
 
-def test_one_cost_for_all_makes_no_figure() -> None:
-    made = board(scores(3, 4), {f"m{m}": {"parameters": 23e6} for m in range(4)})
-    assert [row["front"] for row in cost_quality(made)] == [True, False, False, False]
-    assert figures(cost_quality, made) == {}
+def test_one_cost_for_all_tells_nothing() -> None:
+    made = board(scores(3, 4), {f"m{m}": {"parameters": 23e6, "flops": (4 + m) * 1e9} for m in range(4)})
+    assert {row["cost"] for row in cost_quality(made)} == {"computation"}
+    assert list(figures(cost_quality, made)) == ["computation"]
+    alone = board(scores(3, 1), {"m0": {"parameters": 23e6}})
+    assert (cost_quality(alone), figures(cost_quality, alone)) == ([], {})
 
 
 def test_the_front_against_its_definition() -> None:
@@ -216,7 +229,7 @@ def test_columns_of_one_datasets_images_are_one_sample() -> None:
     copies = {f"linear@scenes[{kind}]": tuple(once[0]) for kind in ("colour", "shape", "size", "count", "light")}
     assert critical_differences(of_tasks(copies)) == [], "one dataset is no sample of datasets"
     two = {**copies, "linear@digits": tuple(once[1])}
-    assert {row["datasets"] for row in critical_differences(of_tasks(two))} == {2}
+    assert critical_differences(of_tasks(two)) == [], "nor are two"
     values, datasets = by_dataset(of_tasks(two))
     assert datasets == ["digits", "scenes"]
     np.testing.assert_allclose(values, once[[1, 0]], atol=1e-9)
@@ -224,7 +237,7 @@ def test_columns_of_one_datasets_images_are_one_sample() -> None:
 
 def test_means_that_only_rounding_parts_are_tied() -> None:
     """0.1 and 0.2 have another mean than 0 and 0.3 in binary."""
-    tasks = {f"{p}@d{t}": own for t in range(4) for p, own in (("knn", (0.1, 0.0, 9.0)), ("linear", (0.2, 0.3, 9.0)))}
+    tasks = {f"{p}@d{t}": own for t in range(6) for p, own in (("knn", (0.1, 0.0, 9.0)), ("linear", (0.2, 0.3, 9.0)))}
     values, _ = by_dataset(of_tasks(tasks))
     np.testing.assert_array_equal(values[:, 0], values[:, 1])
     found = differences.tests(of_tasks(tasks))

@@ -31,22 +31,22 @@ def test_one_row_a_pair() -> None:
 
 
 def test_the_matrix_is_symmetric_with_ones() -> None:
-    values = drawn(example(), "svcca embed@d")
+    values = drawn(example(), "svcca_embed@d")
     assert values["sup", "sim"] == values["sim", "sup"] == 0.5
     assert [values[m, m] for m in ("sup", "sim", "moco")] == [1.0, 1.0, 1.0]
 
 
 def test_models_of_a_paradigm_stand_together() -> None:
-    assert list(dict.fromkeys(row for row, _ in drawn(example(), "svcca embed@d"))) == ["moco", "sim", "sup"]
+    assert list(dict.fromkeys(row for row, _ in drawn(example(), "svcca_embed@d"))) == ["moco", "sim", "sup"]
 
 
 def test_an_unsymmetric_metric_counts_for_the_order_that_was_measured() -> None:
-    values = drawn(example("pwcca"), "pwcca embed@d")
+    values = drawn(example("pwcca"), "pwcca_embed@d")
     assert (values["sup", "sim"], values["sim", "sup"]) == (0.5, None)
 
 
 def test_a_metric_that_is_not_known_has_no_diagonal() -> None:
-    values = drawn(example("distance"), "distance embed@d")
+    values = drawn(example("distance"), "distance_embed@d")
     assert values["sup", "sup"] is None
     assert values["sim", "sup"] == 0.5
 
@@ -55,9 +55,9 @@ def test_of_layers_the_first_variant_counts() -> None:
     scores = {"embedding~embedding": 0.4, "embedding~stem": 0.1, "stem~stem": 0.9}
     made = board([scored("a", "grams@d", "cka", scores, partner="b"), scored("a", "grams@d", "cka", scores, "c")])
     assert {row["value"] for row in similarity(made)} == {0.4}
-    assert drawn(made, "cka grams@d")["a", "b"] == 0.4
+    assert drawn(made, "cka_grams@d")["a", "b"] == 0.4
     assert similarity.figures is not None
-    assert "3 models, layers embedding~embedding" in texts(similarity.figures(made)["cka grams@d"])
+    assert "3 models, layers embedding~embedding" in texts(similarity.figures(made)["cka_grams@d"])
 
 
 def test_seeds_are_averaged() -> None:
