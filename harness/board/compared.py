@@ -107,7 +107,7 @@ def lines(found: Comparison) -> list[str]:
         over = {"images": " over test images, paired", "datasets": f" over {overall.datasets} datasets", "": ""}
         interval = span(overall.low, overall.high, "%")
         many = f"{overall.columns} columns" if overall.columns > 1 else "one column"
-        what = f"Mean difference in {many}, scores on 0 to 100, datasets alike: {signed(overall.mean, '%')}"
+        what = f"Mean difference in {many}, scores on 0 to 100, weighed as on the board: {signed(overall.mean, '%')}"
         shown.append(f"{what} {interval}{over[overall.over]}.".replace(" .", "."))
         if overall.wilcoxon is not None:
             shown.append(f"Wilcoxon signed-rank test over {overall.datasets} datasets: p = {overall.wilcoxon:.2g}.")

@@ -131,7 +131,7 @@ def test_counts_and_tests_over_datasets(make: Make) -> None:
     assert found.overall.high >= student.high - 1e-9
     assert lines(found)[:3] == [
         "A is better in 4 of 8 columns, B in 1; 3 undecided (95 % intervals, one column at a time).",
-        f"Mean difference in 8 columns, scores on 0 to 100, datasets alike: +2.21 [{found.overall.low:+.2f}, "
+        f"Mean difference in 8 columns, scores on 0 to 100, weighed as on the board: +2.21 [{found.overall.low:+.2f}, "
         f"{found.overall.high:+.2f}] over 8 datasets.",
         f"Wilcoxon signed-rank test over 8 datasets: p = {wilcoxon(apart).pvalue:.2g}.",
     ]
@@ -141,7 +141,7 @@ def test_few_datasets_test_nothing(make: Make) -> None:
     found = board_of(make, [1.0] * 5)
     assert found.overall is not None
     assert (found.overall.wilcoxon, found.overall.low, found.overall.over) == (None, None, "")
-    assert "scores on 0 to 100, datasets alike: +1.00." in lines(found)[1]
+    assert "scores on 0 to 100, weighed as on the board: +1.00." in lines(found)[1]
 
 
 def test_scores_of_one_datasets_images_are_one_sample(make: Make) -> None:
