@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-RANKED = ["alpha", "delta", "bravo", "charlie", "echo"]
+RANKED = ["alpha", "bravo", "delta", "charlie", "echo"]
 APART = ["foxtrot", "golf"]
 """The models of `site_world.tidy` in the page's order."""
 KNN = "knn@digits top1"

@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from harness.plugins import Host
 
+pytest_plugins = ("site_world",)
 settings.register_profile("repeatable", derandomize=True)  # whoever breaks a property meets it in their own change
 settings.load_profile("repeatable")
 TOYS = Path(__file__).parent / "toys.py"

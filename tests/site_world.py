@@ -1,4 +1,4 @@
-"""A browser, and sites to open in it: import with ``pytest_plugins = ("site_world",)``."""
+"""A browser, and sites to open in it: a plugin of pytest, which every test has."""
 
 from __future__ import annotations
 

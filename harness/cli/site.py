@@ -95,7 +95,7 @@ class Steps:
         """The step is done."""
         took = self.clock() - self.begun
         if self.step and self.live:
-            typer.echo("\r\x1b[K", err=True, nl=False)
+            typer.echo("\r\x1b[K", err=True, nl=False, color=True)
         if self.step and took >= self.SLOW:
             typer.echo(f"{self.step}: {took:.0f} s", err=True)
         self.step = ""

@@ -12,12 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.board.numbers import decimals_of
-from harness.board.site.texts import filled, flat, name, paragraphs, plain, rounded
+from harness.board.site.texts import filled, flat, name, paragraphs, plain, public, rounded
 from harness.board.table import Board, Column, Cost, Entry, Row, Standing
 from harness.datasets import DatasetCard
 from harness.draws import paired
+from harness.plots.style import COLOURS, PARADIGMS, paradigm_style
 
-FORMAT = 1
+FORMAT = 2
+EXACT = 17
+"""Significant digits that tell a number exactly: what a page rounds to show is then what the command line shows."""
+MOST_EXACT = 20_000
+"""Cells of a board whose numbers are exact; larger ones have five digits, and intervals in whole steps."""
+HUES = (*COLOURS, PARADIGMS["none"].colour, PARADIGMS["unknown"].colour)
+"""The colours of paradigms in figures; a page's classes ``hue0``, ``hue1``, … are of the same."""
 MOST_CORRELATED = 300_000
 """Bytes of all correlations together; more are left out."""
 LETTERS = {"failed": "f", "missing": "m", "skipped": "k", "measured": "d", "reported": "r", "submitted": "s"}
@@ -40,27 +47,23 @@ def board_data(board: Board, title: str, tasks: Sequence[dict[str, Any]]) -> dic
     columns = list(zip(*(row.entries for row in board.rows), strict=True)) or [()] * len(board.columns)
     environments: dict[str, int] = {}
     told: list[dict[str, Any]] = []
-    described = [_column(column, entries) for column, entries in zip(board.columns, columns, strict=True)]
-    each = [(entries, column["step"]) for entries, column in zip(columns, described, strict=True)]
     return {
         "format": FORMAT,
         "title": name(title),
         "date": board.date,
         "summary": board.summary,
-        "footnotes": [plain(note) for note in board.footnotes],
-        "rule": plain(board.rule.text),
+        "footnotes": [public(note) for note in board.footnotes],
+        "rule": public(board.rule.text),
         "by": board.rule.by,
         "over": board.rule.over,
         "counts": dict(board.counts),
-        "columns": described,
+        "hues": hues(row.paradigm for row in board.rows),
         "models": [_model(row, environments, told) for row in board.rows],
         "environments": told,
         "standing": _standing(board.rows),
         "ties": [list(tie) for tie in board.ties],
         "cost": {field: [rounded(getattr(row.cost, field)) for row in board.rows] for field in Cost._fields},
-        "values": _each(columns, lambda e: rounded(e.value)),
-        "down": [[_steps(e.value, e.low, step) for e in entries] for entries, step in each],
-        "up": [[_steps(e.high, e.value, step) for e in entries] for entries, step in each],
+        **_scores(board.columns, columns),
         "sd": [
             [rounded(e.sd, 3) for e in entries] if any(e.sd is not None for e in entries) else None
             for entries in columns
@@ -69,16 +72,43 @@ def board_data(board: Board, title: str, tasks: Sequence[dict[str, Any]]) -> dic
         "status": ["".join(map(_letter, entries)) for entries in columns],
         "overlap": _where(columns, lambda e: e.overlap),
         "caveats": _where(columns, lambda e: "†" in e.mark),
-        "notes": {
-            f"{j}:{i}": plain(e.note) for j, entries in enumerate(columns) for i, e in enumerate(entries) if e.note
-        },
+        "notes": _notes(columns),
         "correlation": correlations([entries[: len(board.ranked)] for entries in columns]),
         "tasks": list(tasks),
     }
 
 
-def _each(columns: Iterable[Sequence[Entry]], value: Callable[[Entry], Any]) -> list[list[Any]]:
-    return [[value(e) for e in entries] for entries in columns]
+def hues(paradigms: Iterable[str]) -> dict[str, int]:
+    """The number of each paradigm's colour, which is that of the figures."""
+    styles = paradigm_style(paradigms)
+    return {public(paradigm): HUES.index(style.colour) for paradigm, style in styles.items() if paradigm}
+
+
+def _scores(columns: Sequence[Column], cells: Sequence[Sequence[Entry]]) -> dict[str, Any]:
+    """Columns, values and the ends of intervals; of a large board the distances to these, in steps of the column."""
+    described = [_column(column, entries) for column, entries in zip(columns, cells, strict=True)]
+    if sum(map(len, cells)) <= MOST_EXACT:
+        ends = {
+            field: [[rounded(getattr(e, field), EXACT) for e in entries] for entries in cells]
+            for field in ("value", "low", "high")
+        }
+        return {"columns": described, "values": ends["value"], "low": ends["low"], "high": ends["high"]}
+    steps = [1 if column["decimals"] is None else float(f"1e-{column['decimals'] + 1}") for column in described]
+    each = list(zip(cells, steps, strict=True))
+    return {
+        "columns": [{**column, "step": step} for column, step in zip(described, steps, strict=True)],
+        "values": [[rounded(e.value) for e in entries] for entries in cells],
+        "down": [[_steps(e.value, e.low, step) for e in entries] for entries, step in each],
+        "up": [[_steps(e.high, e.value, step) for e in entries] for entries, step in each],
+    }
+
+
+def _notes(columns: Sequence[Sequence[Entry]]) -> dict[str, Any]:
+    """What there is to say of scores: the distinct texts, and for each column that has any the number of each model's,
+    0 for none."""
+    texts: dict[str, int] = {"": 0}
+    at = [[texts.setdefault(public(e.note), len(texts)) for e in entries] for entries in columns]
+    return {"texts": list(texts), "at": [places if any(places) else None for places in at]}
 
 
 def _where(columns: Iterable[Sequence[Entry]], told: Callable[[Entry], bool]) -> list[list[int]]:
@@ -105,22 +135,22 @@ def _letter(entry: Entry) -> str:
 def _column(column: Column, entries: Sequence[Entry]) -> dict[str, Any]:
     values = [e.value for e in entries if e.value is not None]
     ends = [end for e in entries for end in (e.value, e.low, e.high) if end is not None]
-    card, places = column.dataset_card, decimals(values, column.unit)
+    card = column.dataset_card
     texts = ("name", "task", "protocol", "dataset", "metric", "variant", "measure", "heading", "unit")
     return {
         **{text: name(getattr(column, text)) for text in texts},
-        "title": plain(card.get("title") or ""),
+        "title": public(card.get("title") or ""),
         "domain": plain(column.domain),
         "collection": plain(column.collection),
         "near": column.near,
         "classes": card.get("classes"),
-        "note": plain(column.note),
-        "description": plain(column.description),
+        "note": public(column.note),
+        "description": public(column.description),
+        "sample": "episodes" if "episode" in column.metric else "images",
         "limit": column.limit,
         "ranked": column.ranked,
         "better": {True: 1, False: -1, None: 0}[column.higher_is_better],
-        "decimals": places,
-        "step": 1 if places is None else float(f"1e-{places + 1}"),
+        "decimals": decimals(values, column.unit),
         "bounds": [rounded(bound) for bound in column.bounds],
         "range": [rounded(min(ends)), rounded(max(ends))] if ends else [None, None],
         "facts": column_facts(column),
@@ -151,7 +181,7 @@ def _model(row: Row, environments: dict[str, int], told: list[dict[str, Any]]) -
     """A model's card and provenance; what its environment shares with others goes to `told`, once."""
     card = {**row.card, "paradigm": row.paradigm}
     found: dict[str, Any] = {"name": name(row.model)}
-    found |= {key: plain(card[key]) for key in TEXTS if card.get(key) not in (None, "")}
+    found |= {key: public(card[key]) for key in TEXTS if card.get(key) not in (None, "")}
     numbers = {"parameters": card.get("parameters") or row.cost.parameters, "epochs": card.get("epochs")}
     found |= {key: number for key, value in numbers.items() if (number := _number(value)) is not None}
     rest = flat({key: value for key, value in card.items() if key not in (*TEXTS, *numbers, "name")})
@@ -180,7 +210,7 @@ def _standing(rows: Sequence[Row]) -> dict[str, list[float | None]]:
     """By field, over all models; None for the unranked. `rank` is the average rank."""
 
     def field(get: Callable[[Standing], float | None]) -> list[float | None]:
-        return [None if row.standing is None else rounded(get(row.standing)) for row in rows]
+        return [None if row.standing is None else rounded(get(row.standing), EXACT) for row in rows]
 
     return {
         "score": field(lambda s: s.score),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from harness.board.site.evidence import (
 )
 from harness.board.site.images import KnownImages, called, listed
 from harness.board.site.pictures import Pictures
-from harness.board.site.texts import few, plain, rounded, several
+from harness.board.site.texts import few, plain, public, rounded, several
 from harness.board.table import Board
 from harness.evidence import Predictions
 
@@ -71,8 +72,8 @@ def details(board: Board, images: dict[str, KnownImages], pictures: Pictures, pr
     found, absent = Details(), list[str]()
     tasks = tasks_of(board) if board.stored is not None else []
     for j, task in enumerate(tasks):
-        progress(f"evidence {j + 1}/{len(tasks)}: {plain(task, 60)}")
-        _Task(board, task, images[task], pictures).add_to(found, j, absent)
+        tell = partial(progress, f"evidence {j + 1}/{len(tasks)}: {plain(task, 60)}")
+        _Task(board, task, images[task], pictures, tell).add_to(found, j, absent)
         images[task].forget()
     if absent:
         found.notes.append(
@@ -90,7 +91,11 @@ def details(board: Board, images: dict[str, KnownImages], pictures: Pictures, pr
 class _Task:
     """One task's evidence of all models."""
 
-    def __init__(self, board: Board, task: str, images: KnownImages, pictures: Pictures) -> None:
+    def __init__(
+        self, board: Board, task: str, images: KnownImages, pictures: Pictures, tell: Callable[[], None]
+    ) -> None:
+        """`tell` is called before evidence is read, if there is any."""
+        self.tell = tell
         self.board, self.task, self.images, self.pictures = board, task, images, pictures
         self.places = [j for j, column in enumerate(board.columns) if column.task == task]
         self.tally: Tally | None = None
@@ -119,6 +124,9 @@ class _Task:
                 if any(e.kind == "measured" for e in scored):
                     absent.append(f"{row.model} × {self.task}")
                 continue
+            if not self.count:
+                self.tell()
+            self.count += 1
             variant, first = next(iter(variants.items()))
             if not isinstance(first, Predictions):
                 return
@@ -201,7 +209,7 @@ class _Task:
         """The name of a test image, and its thumbnail."""
         row = None if rows is None else int(rows[image])
         split = self.images.split if row is not None else None
-        named = f"image {image}" if split is None or row is None else plain(split.ids[row], 200)
+        named = f"image {image}" if split is None or row is None else public(split.ids[row], 200)
         return {"image": named, "picture": self.pictures.of(self.images, row)}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from harness.board.numbers import one_line
 from harness.board.site.data import column_facts, environment
 from harness.board.site.images import KnownImages
-from harness.board.site.texts import few, paragraphs, plain
+from harness.board.site.texts import few, paragraphs, plain, public
 from harness.errors import HarnessError
 from harness.lookup import find_metric
 
@@ -23,11 +23,11 @@ def method(board: Board, host: Host, images: Mapping[str, KnownImages]) -> dict[
     """By the parts of the page: columns, environments, footnotes."""
     metrics = {name: _metric(host, name) for name in dict.fromkeys(column.metric for column in board.columns)}
     return {
-        "rule": plain(board.rule.text),
+        "rule": public(board.rule.text),
         "by": board.rule.by,
         "over": board.rule.over,
         "ties": bool(board.ties),
-        "footnotes": [plain(note) for note in board.footnotes],
+        "footnotes": [public(note) for note in board.footnotes],
         "protocols": _protocols(board, images),
         "metrics": [{"name": _name(m), "about": about, "facts": _measured(board, m)} for m, about in metrics.items()],
         "environments": environments(board),
@@ -59,7 +59,7 @@ def _task(task: str, columns: list[Column], known: KnownImages) -> dict[str, Any
     return {
         "name": _name(task),
         "columns": [{"measure": _name(c.measure), "counts": c.ranked} for c in columns],
-        "notes": [f"{_name(c.measure)}: {plain(one_line(c.note))}" for c in columns if c.note],
+        "notes": [f"{_name(c.measure)}: {public(one_line(c.note))}" for c in columns if c.note],
         "version": facts.get("task version", ""),
         "parameters": plain(", ".join(parameters), 400),
         "dataset": plain(one_line(str(card.title if card else told.get("title") or columns[0].dataset)), 200),

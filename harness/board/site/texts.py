@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
+
+from harness.bundles.private import Censor
 
 LONGEST = 2000
 """Characters of a fact or note; names are never cut."""
@@ -35,13 +40,24 @@ def plain(text: Any, most: int = LONGEST) -> str:
     return found if len(found) <= most else f"{found[:most]}…"
 
 
+def public(text: Any, most: int = LONGEST) -> str:
+    """A plain text of a record, its paths of whatever machine cut to their last part."""
+    found = str(text)
+    return plain(_censor().text(found) if "/" in found or "\\" in found else found, most)
+
+
+@cache
+def _censor() -> Censor:
+    return Censor([Path(os.path.expanduser("~")), Path.cwd()])
+
+
 def name(text: str) -> str:
     """A name, whole."""
     return plain(text, len(text))
 
 
 def flat(facts: Mapping[str, Any], prefix: str = "") -> dict[str, str | int | float | bool]:
-    """Nested facts as one level of terms, ``preprocess size``; empty ones are left out."""
+    """Nested facts as one level of terms, ``preprocess size``; empty ones are left out, and paths cut."""
     return dict(_flat(facts, prefix))
 
 
@@ -52,11 +68,11 @@ def _flat(facts: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str | in
             yield from _flat(value, term)
         elif isinstance(value, list | tuple | set):
             if value:
-                yield term, plain(", ".join(map(_said, value)))
+                yield term, public(", ".join(map(_said, value)))
         elif isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
             yield term, value
         elif value not in (None, ""):
-            yield term, plain(value)
+            yield term, public(value)
 
 
 def _said(value: Any) -> str:

@@ -9,6 +9,7 @@ from site_boards import called, record
 from typer.testing import CliRunner
 
 from harness.cli import app
+from harness.cli.site import Steps
 from harness.records import RecordStore
 
 PLUGIN = '''
@@ -61,8 +62,9 @@ def test_it_builds_a_site_and_says_where(run: str, tmp_path: Path) -> None:
     assert "3 models · 2 columns" in stdout
     assert f"open {out / 'index.html'}" in stdout
     assert " kB" in stdout
-    assert "analysis 1/" in stderr
-    assert "left out: analysis similarity: it finds nothing on this board" in stderr
+    assert len([line for line in stderr.splitlines() if "find nothing on this board" in line]) == 1
+    assert "similarity" in stderr
+    assert "evidence" not in stderr.replace("no stored evidence", "")
     assert shown(out) == {
         "title": ["mine"], "models": ["one", "two", "told"], "columns": ["knn@digits top1", "linear@digits top1"],
     }  # fmt: skip
@@ -72,7 +74,7 @@ def test_it_builds_a_site_and_says_where(run: str, tmp_path: Path) -> None:
 def test_what_is_shown_can_be_chosen(run: str, tmp_path: Path) -> None:
     given = ("site", run, "--analyses", "none", "--out")
     _, stderr = invoke(*given, str(tmp_path / "a"), "--columns", "first", "--kind", "measured", "--title", "Ours")
-    assert "analysis" not in stderr
+    assert "nothing on this board" not in stderr
     assert shown(tmp_path / "a")["title"] == ["Ours"]
     assert shown(tmp_path / "a")["models"] == ["one", "two"]
     assert len(shown(tmp_path / "a")["columns"]) == 4
@@ -100,3 +102,17 @@ def test_what_cannot_be_is_said_in_one_line(run: str, tmp_path: Path) -> None:
     assert "holds no records/" in refused("site", str(tmp_path / "nowhere"), *out)
     assert "holds other files and no site" in refused("site", run, "--out", run, "--analyses", "none")
     assert not (tmp_path / "site").exists()
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_only_slow_steps_leave_a_line(capsys: pytest.CaptureFixture[str], live: bool) -> None:
+    now = [0.0]
+    steps = Steps(live, lambda: now[0])
+    for step, took in (("quick", 0.5), ("slow", 7.25), ("last", 3.0)):
+        steps(step)
+        now[0] += took
+    steps.end()
+    steps.end()
+    wiped = "\r\x1b[K"
+    expected = f"quick{wiped}slow{wiped}slow: 7 s\nlast{wiped}last: 3 s\n" if live else "slow: 7 s\nlast: 3 s\n"
+    assert capsys.readouterr().err == expected

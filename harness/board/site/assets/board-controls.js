@@ -159,7 +159,7 @@
     const domains = Board.choices(all, "domain");
     const plots = Board.costFields();
     const plain = (...nodes) => nodes.filter(Boolean);
-    const plot = () => Board.set({ plot: Board.state.plot ? "" : plots[0].values === Harness.data.cost.seconds && plots[1] ? Board.likely(plots) : plots[0].id });
+    const plot = () => Board.set({ plot: Board.state.plot ? "" : Board.likely(plots) });
     const costly = plots.length ? h("button", { type: "button", class: "button", onclick: plot }, "Quality vs cost") : null;
     if (costly) MENUS.push((state) => costly.setAttribute("aria-pressed", state.plot ? "true" : "false"));
     $("controls").append(

@@ -48,7 +48,7 @@
   Board.csv = (view) => {
     const { models, standing } = Harness.data;
     const KIND = { d: "measured", r: "reported", s: "submitted", f: "failed", m: "missing", k: "skipped", h: "hidden" };
-    const number = (v) => (v === null || v === undefined ? "" : String(v));
+    const number = (v) => (v === null || v === undefined ? "" : String(Number(v.toPrecision(12)))); // not what sums add
     const fields = (f) => {
       const key = f.sort === "column" ? f.name : f.sort === "score" ? "score" : `${f.sort} ${f.id}`;
       const ends = f.low.some((v) => v !== null);

@@ -7,25 +7,27 @@
 
   function counted() {
     const { counts, date } = Harness.data;
-    const words = { done: "scores" };
+    const nouns = { models: ["model", "models"], columns: ["column", "columns"], done: ["score", "scores"] };
+    const word = (name) => (nouns[name] ? nouns[name][counts[name] === 1 ? 0 : 1] : name);
     const items = ["models", "columns", "done", "reported", "submitted", "failed", "missing", "skipped"]
       .filter((name) => counts[name] || name === "models" || name === "columns")
-      .map((name) => h("li", { class: name === "failed" ? "bad" : null }, h("b", null, counts[name].toLocaleString("en")), ` ${words[name] || name}`));
+      .map((name) => h("li", { class: name === "failed" ? "bad" : null }, h("b", null, counts[name].toLocaleString("en")), ` ${word(name)}`));
     if (date) items.push(h("li", null, "newest record ", h("time", { datetime: date }, h("b", null, date.slice(0, 10)), ` ${date.slice(11, 16)} UTC`)));
     $("facts").append(...items);
   }
 
   function keys() {
-    const { status, overlap, caveats, standing, ties } = Harness.data;
+    const { status, overlap, caveats, standing, ties, low } = Harness.data;
     const letters = new Set(status.join(""));
+    const intervals = [standing.low, ...low].some((ends) => ends.some((v) => v !== null));
     const lanes = Board.ties(Board.view(Board.defaults())).lanes;
     const items = [
       [h("span", { class: "best" }, "best"), " and ", h("span", { class: "second" }, "second best"), " of the rows shown"],
       [h("span", null, "worst", h("span", { class: "ramp" }), "best of the column")],
-      ["the bar under a score is its 95 % interval on the column's range"],
+      intervals ? ["the line under a score is its 95 % interval on the column's range"] : null,
       standing.best?.some((b) => b !== null && b !== undefined) ? ["a rank such as 2–5 is its 95 % interval"] : null,
-      lanes ? [h("span", { class: "tie" }), "models joined by a bar: the evidence does not separate them"] : null,
-      !lanes && ties.length ? ["point at a model: those that the evidence does not separate from it are marked"] : null,
+      lanes ? [h("span", { class: "tie" }), "models joined by a bar are not told apart as a whole; two that share none differ"] : null,
+      !lanes && ties.length ? ["point at a model: those that share a tie bar with it are marked; it differs from the others"] : null,
       letters.has("r") ? [h("span", { class: "mark" }, "‡"), " reported elsewhere, not measured here"] : null,
       letters.has("s") ? [h("span", { class: "mark" }, "§"), " submitted"] : null,
       caveats?.some((c) => c.length) ? [h("span", { class: "mark" }, "†"), " with a caveat, told when the score is clicked"] : null,

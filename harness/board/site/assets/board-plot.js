@@ -8,11 +8,13 @@
   const size = () => (innerWidth < 700 ? [440, 340] : [960, 400]);
   const FEW = 150;
 
-  /** The fact of a model's cost that most models have: what a plot shows first. */
+  const FIRST = ["parameters", "flops", "images_per_second", "peak_memory", "seconds"];
+  const differs = (field) => new Set(field.values.filter((v) => v !== null)).size > 1;
+
+  /** What a plot shows first: a cost that differs between models, if one does. */
   Board.likely = (costs) => {
-    const known = (field) => field.values.filter((v) => v !== null).length;
-    const most = Math.max(...costs.map(known));
-    return (costs.find((f) => f.id === "parameters" && known(f) === most) || costs.find((f) => known(f) === most)).id;
+    const order = [...costs].sort((a, b) => FIRST.indexOf(a.id) - FIRST.indexOf(b.id));
+    return (order.find(differs) || order[0]).id;
   };
 
   /** The points that no other beats in both quality and cost, cheapest first. */
@@ -67,7 +69,7 @@
       s("a", { href: Harness.modelLink(p.i), class: ahead.has(p) ? "ahead" : "", "aria-label": said(p, quality, cost), tabindex: ahead.has(p) || all.length <= FEW ? null : "-1" },
         s("title", null, said(p, quality, cost)),
         s("circle", { cx: x(p.x).toFixed(1), cy: y(p.y).toFixed(1), r: ahead.has(p) ? 5.5 : 4, class: `hue${Harness.hue(Harness.data.models[p.i].paradigm)}` }));
-    return s("svg", { viewBox: `0 0 ${width} ${height}`, class: "pareto", role: "group", "aria-label": `${name(quality)} against ${cost.label}, ${all.length} models` },
+    return s("svg", { viewBox: `0 0 ${width} ${height}`, class: "pareto", role: "group", "aria-label": `${name(quality)} against ${cost.label}, ${Harness.several(all.length, "model")}` },
       x.ticks.map((t) => [s("line", { x1: x(t), x2: x(t), y1: TOP, y2: height - BOTTOM, class: "gridline" }), s("text", { x: x(t), y: height - BOTTOM + 18, "text-anchor": "middle" }, Board.COSTS[cost.id].text(t))]),
       y.ticks.map((t) => [s("line", { x1: LEFT, x2: width - RIGHT, y1: y(t), y2: y(t), class: "gridline" }), s("text", { x: LEFT - 8, y: y(t) + 4, "text-anchor": "end" }, String(t))]),
       s("text", { x: width - RIGHT, y: height - 8, "text-anchor": "end", class: "name" }, `${cost.label} ${Board.COSTS[cost.id].better > 0 ? "→ faster" : "← cheaper"}`),
@@ -75,17 +77,20 @@
       all.filter((p) => !ahead.has(p)).map(dot), front.map(dot), labels(front, x, y, width));
   }
 
-  /** Names beside the points of the front, as far as they do not run into each other. */
+  /** Names beside the points of the front, where each is free of the others. */
   function labels(front, x, y, width) {
     const taken = [];
     return front.slice().reverse().flatMap((p) => {
       const text = line(Harness.data.models[p.i].name, 28);
-      const right = x(p.x) + 9 + 6.6 * text.length < width - 4;
-      const [from, to] = right ? [x(p.x) + 9, x(p.x) + 9 + 6.6 * text.length] : [x(p.x) - 9 - 6.6 * text.length, x(p.x) - 9];
-      const at = y(p.y) - 8;
-      if (taken.some(([a, b, c]) => from < b && to > a && Math.abs(at - c) < 15)) return [];
-      taken.push([from, to, at]);
-      return [s("text", { x: right ? from : to, y: at, "text-anchor": right ? "start" : "end", class: "tag", "aria-hidden": "true" }, text)];
+      const long = 6.6 * text.length;
+      const places = [-8, 18, -23, 33].flatMap((down) => [[x(p.x) + 9, down, "start"], [x(p.x) - 9 - long, down, "end"]]);
+      const free = ([from, down]) => from > 4 && from + long < width - 4
+        && !taken.some(([a, b, c]) => from < b && from + long > a && Math.abs(y(p.y) + down - c) < 14);
+      const found = places.find(free);
+      if (!found) return [];
+      const [from, down, anchor] = found;
+      taken.push([from, from + long, y(p.y) + down]);
+      return [s("text", { x: anchor === "start" ? from : from + long, y: y(p.y) + down, "text-anchor": anchor, class: "tag", "aria-hidden": "true" }, text)];
     });
   }
 
@@ -94,9 +99,9 @@
   function table(all, front, quality, cost) {
     const ahead = new Set(front);
     const body = h("tbody");
-    const whole = h("details", { class: "numbers" }, h("summary", null, `The ${all.length} points as a table`),
-      h("div", { class: "frame", tabindex: "0", role: "region", "aria-label": "Points as a table" }, h("table", { class: "plain" },
-        h("thead", null, h("tr", null, h("th", { scope: "col" }, "Model"), h("th", { scope: "col", class: "right" }, name(quality)), h("th", { scope: "col", class: "right" }, cost.label), h("th", { scope: "col" }, "Front"))), body)));
+    const whole = h("details", { class: "numbers" }, h("summary", null, `${all.length === 1 ? "The point" : `The ${all.length} points`} as a table`),
+      Harness.edge(h("div", { class: "frame", tabindex: "0", role: "region", "aria-label": "Points as a table" }, h("table", { class: "plain" },
+        h("thead", null, h("tr", null, h("th", { scope: "col" }, "Model"), h("th", { scope: "col", class: "right" }, name(quality)), h("th", { scope: "col", class: "right" }, cost.label), h("th", { scope: "col" }, "Front"))), body))));
     whole.addEventListener("toggle", () => {
       if (!whole.open || body.firstChild) return;
       body.append(...[...front, ...all.filter((p) => !ahead.has(p))].map((p) => h("tr", null,
@@ -107,10 +112,15 @@
   }
 
   function select(label, options, value, change) {
-    const made = h("select", { class: "field", onchange: () => change(made.value) }, options.map(([key, text]) => h("option", { value: key }, line(text, 60))));
+    const made = h("select", { class: "field", onchange: () => change(made.value) },
+      options.map(([key, text, disabled]) => h("option", { value: key, disabled }, line(text, 60))));
     made.value = value;
     return h("label", { class: "axis" }, h("span", null, label), made);
   }
+
+  const reading = (front, cost) =>
+    `Line: the front, ${Harness.several(front.length, "model")} that no other beats on both. Models without a known cost are left out.`
+    + (differs(cost) ? "" : ` All of them cost the same here.`);
 
   Board.drawPlot = (view) => {
     const holder = $("plot");
@@ -126,9 +136,9 @@
     holder.replaceChildren(
       h("div", { class: "plothead" }, h("h2", null, "Quality versus cost"),
         select("Quality", candidates.map((f) => [Board.sortKey(f), name(f)]), quality ? Board.sortKey(quality) : "", (against) => Board.set({ against: against === "score" ? "" : against })),
-        select("Cost", costs.map((f) => [f.id, f.label]), cost.id, (plot) => Board.set({ plot }))),
+        select("Cost", costs.map((f) => [f.id, differs(f) ? f.label : `${f.label} (equal)`, !differs(f) && f !== cost]), cost.id, (plot) => Board.set({ plot }))),
       all.length ? drawn(all, front, quality, cost) : h("p", { class: "soft" }, "No model shown has both."),
-      h("p", { class: "soft small" }, `Line: the front, ${front.length} models that no other beats on both. Models without a known cost are left out.`),
+      h("p", { class: "soft small" }, reading(front, cost)),
       all.length ? table(all, front, quality, cost) : "");
     if (focused >= 0) holder.querySelectorAll("select")[focused]?.focus();
     return null;

@@ -5,6 +5,8 @@
   const Board = Harness.boardPage;
   const ALL = 150;
   const SPARE = 4;
+  const FOLDS = /(?=\[)|(?<=[,_])/;
+  const FOLDED = 16; // characters from which a heading takes several lines
   const $ = (id) => document.getElementById(id);
   const now = {
     view: null, items: [], ties: null, signature: "", all: false, // what is shown
@@ -17,13 +19,18 @@
     return h("button", { type: "button", class: "sort", "data-sort": key, title: hint }, text, h("span", { class: "way", "aria-hidden": "true" }));
   }
 
+  /** A text that may go on in the next line at its brackets and commas: what differs in two names is often at their ends. */
+  const folded = (text) => text.split(FOLDS).flatMap((part, k) => (k ? [h("wbr"), part] : [part]));
+
+  const longest = (text) => (text.length <= FOLDED ? text.length : Math.max(...text.split(FOLDS).map((part) => part.length)));
+
   function heading(field) {
     const title = [field.description, field.note ? `note: ${field.note}` : ""].filter(Boolean).map((t) => line(t, 600)).join(" · ");
-    const over = field.over ? line(field.over, 80) : "";
+    const over = field.over ? folded(line(field.over, 80)) : "";
     return h("th", { scope: "col", class: `head${field.starts ? " first" : ""}${field.sort === "score" ? " total" : ""}`, "data-key": Board.sortKey(field) },
-      over ? (field.link ? h("a", { class: "over", href: field.link, title: line(field.title ? `${field.title}: ${over}` : over) }, h("bdi", null, over))
+      over ? (field.link ? h("a", { class: "over", href: field.link, title: line(field.task || field.over) }, h("bdi", null, over))
         : h("span", { class: "over" }, h("bdi", null, over))) : null,
-      sorter(Board.sortKey(field), h("bdi", null, line(field.label, 60)), title),
+      sorter(Board.sortKey(field), h("bdi", null, folded(line(field.label, 60))), title),
       field.note ? h("span", { class: "mark", role: "img", "aria-label": `note: ${line(field.note, 300)}`, title: line(field.note, 300) }, "†") : null);
   }
 
@@ -32,19 +39,23 @@
     shown.forEach((field, k) => {
       const opens = k === 0 || shown[k - 1].group !== field.group;
       field.starts = opens && k > 0;
-      if (opens) cells.push({ group: field.group, title: field.sort === "column" ? field.title : "", width: 1 });
-      else cells.at(-1).width += 1;
+      if (opens) cells.push({ group: field.group, title: field.sort === "column" ? field.title : "", width: 0, pixels: 0 });
+      cells.at(-1).width += 1;
+      cells.at(-1).pixels += width(field);
     });
-    return cells.map(({ group, title, width }) =>
-      group ? h("th", { class: "group", colspan: width, scope: "colgroup", title: line(title || group) }, h("span", null, h("bdi", null, line(title || group, 80))))
+    return cells.map(({ group, title, width, pixels }) =>
+      group ? h("th", { class: "group", colspan: width, scope: "colgroup", title: line(title || group) },
+        h("span", null, h("bdi", null, folded(line(group, 80))), fits(title, group, pixels) ? h("small", null, h("bdi", null, line(title))) : null))
         : h("td", { class: "group none", colspan: width }));
   }
+
+  const fits = (title, group, pixels) => title && title !== group && 6.4 * title.length + 24 < pixels;
 
   /** Enough for the heading and for the numbers of the first rows and of the range's ends, in pixels where text has 16. */
   function width(field) {
     const some = field.values.slice(0, 60).map((v, i) => (v === null ? 44 : 8.6 * field.text(i).length + 6.6 * Board.half(field, i).length));
     const ends = (field.range || []).map((v) => 8.6 * Harness.number(v, field).length + (field.low.some((x) => x !== null) ? 30 : 0));
-    const heads = 7.2 * Math.max(field.label.length + 2, (field.over || "").length);
+    const heads = 7.3 * Math.max(longest(`${field.label} ↑`), longest(field.over || ""));
     return Math.max(84, Math.min(200, Math.max(heads, 16 + Math.max(...some, ...ends)) + 26)) + (field.sort === "score" ? 12 : 0);
   }
 

@@ -44,7 +44,7 @@
   function hint(field, i) {
     const data = Harness.data;
     const letter = field.status(i);
-    const note = Harness.line(data.notes?.[`${field.j}:${i}`] || "", 400);
+    const note = Harness.line(Harness.note(field.j, i), 400);
     if (letter === "h") return "hidden by the filter of scores";
     if (field.values[i] === null) return [letter === "m" ? "no record" : WORDS[letter], note].filter(Boolean).join(": ");
     const n = Array.isArray(data.n) && Array.isArray(data.n[field.j]) ? data.n[field.j][i] : data.n?.[field.j];
@@ -53,8 +53,8 @@
       `${field.text(i)}${field.unit ? ` ${field.unit}` : ""}`,
       low === null || high === null ? "" : `95 % interval ${Harness.number(low, field)} to ${Harness.number(high, field)}`,
       field.sd?.[i] === null || field.sd?.[i] === undefined ? "" : `standard deviation over seeds ${Harness.number(field.sd[i], field)}`,
-      n ? `${n.toLocaleString("en")} images` : "",
-      KINDS[letter],
+      n ? Harness.several(n, field.sample.slice(0, -1)) : "",
+      letter === "s" && note.includes("submitted by ") ? "" : KINDS[letter],
       field.overlap.has(i) ? "◊ the model was trained on this dataset" : "",
       note,
     ].filter(Boolean).join(" · ");
@@ -130,7 +130,9 @@
   function spoken(standing, i, decimals) {
     const text = (v) => Harness.number(v, { decimals });
     const { score, low, high } = standing;
-    return text(score[i]) + (low[i] === null || high[i] === null ? "" : ` · 95 % interval ${text(low[i])} to ${text(high[i])}`);
+    const { over } = Harness.data;
+    const of = { images: " over test images", tasks: " over datasets" }[over] || "";
+    return text(score[i]) + (low[i] === null || high[i] === null ? "" : ` · 95 % interval${of} ${text(low[i])} to ${text(high[i])}`);
   }
 
   Board.fields = (state) => {
@@ -215,7 +217,7 @@
     const ranked = rows.filter((i) => standing.score[i] !== null);
     const apart = rows.filter((i) => standing.score[i] === null);
     for (const field of [fields.total, ...fields.main]) if (field) field.leaders = leaders(field, rows);
-    return { state, fields, shown: [fields.total, ...fields.main, ...fields.cost].filter(Boolean), dir, ranked, apart };
+    return { state, fields, shown: [fields.total, ...fields.cost, ...fields.main].filter(Boolean), dir, ranked, apart };
   };
 
   /** 1 for the best of the rows shown, 2 for the second best, else 0. */

@@ -9,8 +9,8 @@
 
   function told(view) {
     const { models, columns } = Harness.data;
-    const count = (some, all, what) => (some === all ? `${all.toLocaleString("en")} ${what}` : `${some.toLocaleString("en")} of ${all.toLocaleString("en")} ${what}`);
-    return [count(view.ranked.length + view.apart.length, models.length, "models"), count(view.fields.columns.length, columns.length, "columns")].join(" · ");
+    const count = (some, all, noun) => `${some === all ? "" : `${some.toLocaleString("en")} of `}${Harness.several(all, noun)}`;
+    return [count(view.ranked.length + view.apart.length, models.length, "model"), count(view.fields.columns.length, columns.length, "column")].join(" · ");
   }
 
   function show() {

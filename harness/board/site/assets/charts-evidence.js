@@ -82,9 +82,9 @@
     };
     const head = (scope) => (name) => h("th", { scope, title: name }, h("span", null, name));
     const rows = values.map((row, i) => h("tr", null, head("row")(names[i]), row.map(cell(i))));
-    return h("div", { class: "frame", tabindex: "0", role: "region", "aria-label": caption },
+    return Harness.edge(h("div", { class: "frame", tabindex: "0", role: "region", "aria-label": caption },
       h("table", { class: names.length > 16 ? "matrix dense" : "matrix" }, h("caption", null, caption),
-        h("thead", null, h("tr", null, h("td"), names.map(head("col")))), h("tbody", null, rows)));
+        h("thead", null, h("tr", null, h("td"), names.map(head("col")))), h("tbody", null, rows))));
   }
 
   Object.assign(Harness.charts, { reliability, difficulty, matrix, share });

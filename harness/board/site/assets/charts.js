@@ -84,8 +84,8 @@
   /** A chart with its caption and, folded, its numbers as a table that is made when it is opened. */
   function figure(chart, caption, rows) {
     const fold = h("details", { class: "numbers" }, h("summary", null, "Show the numbers"));
-    const fill = () => fold.append(
-      h("div", { class: "frame", tabindex: "0", role: "region", "aria-label": caption }, plain(rows, caption)));
+    const fill = () => fold.append(Harness.edge(
+      h("div", { class: "frame", tabindex: "0", role: "region", "aria-label": caption }, plain(rows, caption))));
     fold.addEventListener("toggle", fill, { once: true });
     return h("figure", { class: "chart" }, chart, h("figcaption", null, caption), fold);
   }

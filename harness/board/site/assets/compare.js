@@ -104,8 +104,8 @@
       const own = columns.map((j) => row(j, a, b, pairs[j], place));
       return [{ group: `Difference in ${key}`, axis: charts.axis(place) }, ...own];
     });
-    const heads = ["Task", ["A", "right"], ["B", "right"], ["A − B", "right"], ["95 % interval", "right"], "Verdict",
-      [pages.unseen("Plot"), "plot"]];
+    const heads = ["Task", ["A", "right aside"], ["B", "right aside"], ["A − B", "right"], ["95 % interval", "right ends"],
+      "Verdict", [pages.unseen("Plot"), "plot"]];
     const caption = "Differences, column by column";
     return section("Differences", h("p", { class: "soft" }, reading(both.map((j) => pairs[j]))),
       pages.table({ caption, heads, count: rows.length, row: (k) => rows[k], first: 120 }));
@@ -119,7 +119,8 @@
     return [
       "A's score less B's, with a 95 % interval where both have one; right of the dotted line A is better.",
       paired.length ? `Paired (${columns(paired.length)}): both were scored on the same redrawn test images, and the`
-        + " correlation of those scores is taken into account." : "",
+        + " correlation of those scores is taken into account: a normal approximation of the paired bootstrap's interval,"
+        + " which “harness compare” computes; their ends may differ in the last digits." : "",
       apart ? `Unpaired (${columns(apart)}): no redrawn scores of both are at hand, and the two intervals are taken for`
         + " independent, which is mostly too wide." : "",
       bare ? `No interval (${columns(bare)}): one of the scores has none.` : "",
@@ -128,10 +129,12 @@
 
   function row(j, a, b, pair, place) {
     const column = Harness.data.columns[j], tone = TONES[pair.verdict] || "", words = VERDICTS[pair.verdict];
-    const ends = pair.low === null ? "—" : [`${pages.signed(pair.low, column)} … ${pages.signed(pair.high, column)}`,
+    const signed = (value) => pages.signed(value, { decimals: column.unit === "%" ? 2 : column.decimals });
+    const ends = pair.low === null ? "—" : [h("span", { class: "low" }, `${signed(pair.low)} …`), ` ${signed(pair.high)}`,
       h("span", { class: "soft" }, pair.paired ? " paired" : " unpaired")];
+    const both = h("span", { class: "narrow" }, pages.score(j, a), " and ", pages.score(j, b));
     return [
-      pages.columnName(j), pages.score(j, a), pages.score(j, b), pages.signed(pair.value, column),
+      [pages.columnName(j), both], pages.score(j, a), pages.score(j, b), signed(pair.value),
       h("span", null, ends), h("span", { class: `verdict ${tone}` }, words),
       charts.strip({ place, value: pair.value, low: pair.low, high: pair.high, zero: 0, tone, hint: words }),
     ];

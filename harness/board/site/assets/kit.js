@@ -1,8 +1,7 @@
 "use strict";
-// What every page of the site shares: elements, numbers, data, the view in the address, theme, copying.
+// What every page of the site shares: elements, numbers, data, the view in the address, copying.
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
-  const HUES = 8;
   const Harness = { data: null };
   window.Harness = Harness;
 
@@ -57,9 +56,20 @@
     if (value === null || value === undefined || !Number.isFinite(value)) return "—";
     const decimals = column ? column.decimals : Math.abs(value) >= 1000 ? 0 : 3;
     if (decimals === null || decimals === undefined) return value.toExponential(2);
-    const text = value.toFixed(decimals);
+    const text = evenly(value, decimals).toFixed(decimals);
     return Number(text) === 0 ? text.replace("-", "") : text;
   };
+
+  /** What lies exactly between two roundings goes to the even one, as on the command line; toFixed goes away from 0. */
+  function evenly(value, decimals) {
+    const halves = Math.abs(value) * 2 ** (decimals + 1);
+    if (!Number.isInteger(halves) || halves % 2 === 0) return value;
+    const below = Math.floor(Math.abs(value) * 10 ** decimals);
+    return (Math.sign(value) * (below + (below % 2))) / 10 ** decimals;
+  }
+
+  /** ``1 model``, ``3 models``; `many` is the plural where that is not the noun and an s. */
+  Harness.several = (n, noun, many = `${noun}s`) => `${n.toLocaleString("en")} ${n === 1 ? noun : many}`;
 
   /** ``25.6 M``: three significant digits and a letter for the thousands. */
   Harness.compact = (n) => {
@@ -79,9 +89,8 @@
 
   Harness.bytes = (n) => {
     if (n === null || n === undefined || !Number.isFinite(n)) return "—";
-    const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-    const power = Math.min(4, Math.max(0, Math.floor(Math.log2(n || 1) / 10)));
-    return `${Number((n / 1024 ** power).toPrecision(3))} ${units[power]}`;
+    const [number, letter = ""] = Harness.compact(n).split(" ");
+    return `${number} ${letter}B`;
   };
 
   /** The address if it is a web page's, else null: nothing else may become a link. */
@@ -96,7 +105,12 @@
       data.values.map((values, j) => values.map((v, i) => (v === null || far[j][i] === null ? null : v + sign * far[j][i] * (data.columns[j].step || 1))));
     if (data.down && !data.low) Object.assign(data, { low: ends(data.down, -1), high: ends(data.up, 1) });
     Harness.data = data;
-    Harness.paradigms = [...new Set(data.models.map((m) => m.paradigm || "unknown"))].sort();
+  };
+
+  /** What there is to say of a score beyond its number; empty for nothing. */
+  Harness.note = (column, model) => {
+    const { texts, at } = Harness.data.notes;
+    return at[column] ? texts[at[column][model]] : "";
   };
 
   Harness.detail = (kind, index, data) => waiting.get(`${kind}-${index}`)?.resolve(data);
@@ -184,95 +198,4 @@
     Harness.tell(done ? `${label} copied.` : `${label} could not be copied: the browser does not allow it.`);
     return done;
   };
-
-  // Colours.
-
-  /** The number of a paradigm's colour, for the classes hue0 to hue7. */
-  Harness.hue = (paradigm) => Math.max(0, Harness.paradigms.indexOf(paradigm || "unknown")) % HUES;
-  Harness.chip = (paradigm) =>
-    Harness.h("span", { class: `chip hue${Harness.hue(paradigm)}` }, Harness.line(paradigm || "unknown", 40));
-
-  /** Where a value lies in a column's range, from 0 (least) to 1; null for a column of one value. */
-  Harness.at = (value, column) => {
-    const [low, high] = column.range || [null, null];
-    return value === null || value === undefined || !(high > low) ? null : (value - low) / (high - low);
-  };
-
-  /** From 0 (worst) to 100 (best), squared, as one bad model would else make all others look alike; null without. */
-  Harness.heatOf = (value, column) => {
-    const at = column.better ? Harness.at(value, column) : null;
-    return at === null ? null : Math.round(100 * (column.better > 0 ? at : 1 - at) ** 2);
-  };
-
-  Harness.heat = (value, column, element) => {
-    const heat = Harness.heatOf(value, column);
-    element.classList.toggle("heat", heat !== null);
-    if (heat !== null) element.style.setProperty("--heat", heat);
-    return element;
-  };
-
-  /** CSS for the class "whisker": the value and its interval on the column's range; empty without an interval. */
-  Harness.whiskerCss = (low, value, high, column) => {
-    const [from, at, to] = [low, value, high].map((x) => Harness.at(x, column));
-    if (from === null || at === null || to === null) return "";
-    const wide = Math.min(0.999, Math.max(0.005, to - from));
-    const left = Math.min(1, Math.max(0, from / (1 - wide)));
-    return `--at:${(100 * at).toFixed(1)}%;--from:${(100 * left).toFixed(1)}%;--wide:${(100 * wide).toFixed(1)}%`;
-  };
-
-  /** A drawn interval, as wide as its container; an empty span without an interval. */
-  Harness.whisker = (low, value, high, column) => {
-    const drawn = Harness.h("span", { class: "whisker", "aria-hidden": "true" });
-    drawn.style.cssText = Harness.whiskerCss(low, value, high, column);
-    drawn.classList.toggle("none", !drawn.style.length);
-    return drawn;
-  };
-
-  // Theme: "light", "dark", or "auto" (the reader's system).
-
-  const root = document.documentElement;
-
-  function stored(value) {
-    try {
-      if (value === undefined) return localStorage.getItem("harness-theme");
-      localStorage.setItem("harness-theme", value);
-    } catch {
-      // pages opened from a file may have no storage; the choice then lasts for the page
-    }
-    return null;
-  }
-
-  Harness.theme = {
-    get: () => root.dataset.theme || "auto",
-    set: (theme) => {
-      if (theme === "auto") delete root.dataset.theme;
-      else root.dataset.theme = theme;
-      stored(theme);
-    },
-    dark: () => {
-      const theme = Harness.theme.get();
-      return theme === "auto" ? matchMedia("(prefers-color-scheme: dark)").matches : theme === "dark";
-    },
-  };
-
-  const theme = stored();
-  if (theme === "light" || theme === "dark") root.dataset.theme = theme;
-
-  document.addEventListener("DOMContentLoaded", () => {
-    document.querySelector(".skip")?.addEventListener("click", (event) => {
-      event.preventDefault(); // the address holds the view
-      document.getElementById("content").focus();
-    });
-    const button = document.getElementById("theme");
-    if (!button) return;
-    const label = () => {
-      button.setAttribute("aria-label", Harness.theme.dark() ? "Switch to light colours" : "Switch to dark colours");
-    };
-    label();
-    button.hidden = false;
-    button.addEventListener("click", () => {
-      Harness.theme.set(Harness.theme.dark() ? "light" : "dark");
-      label();
-    });
-  });
 })();

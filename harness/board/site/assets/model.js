@@ -3,6 +3,7 @@
 (() => {
   const { h, charts, pages } = Harness;
   const { section, facts, table } = pages;
+  const SUBMITTED = /submitted by .+?(?: on \d{4}-\d\d-\d\d|(?=;|$))/;
   const MEANING = {
     "‡": "reported, not measured here",
     "§": "submitted",
@@ -47,12 +48,20 @@
       ["Title", model.title], ["Method", model.method], ["Paradigm", model.paradigm], ["Pretraining data", model.data],
       ["Epochs", model.epochs], ["Architecture", model.architecture],
       ["Parameters", model.parameters ? Harness.compact(model.parameters) : null], ["Licence", model.licence],
-      ["Citation", model.citation], ["Link", pages.link(model.url)], ...Object.entries(model.card || {}),
+      ["Citation", model.citation], ["Link", pages.link(model.url)], ["Reported in", paper(i)], ...Object.entries(model.card || {}),
     ]));
   }
 
+  /** Where a model's scores were published, as its records tell; null for one that was measured. */
+  function paper(i) {
+    const { title, url } = pages.environment(i);
+    if (!title && !url) return null;
+    const words = title || url;
+    return /^https:/i.test(url) ? pages.link(url, words) : words;
+  }
+
   function standing(i) {
-    const { standing: all, counts, by, rule } = Harness.data;
+    const { standing: all, counts, by, rule, over } = Harness.data;
     if (pages.blank(all.score[i])) {
       return section("Standing", h("p", null, "Not ranked: it lacks a score in a column that counts."));
     }
@@ -68,11 +77,14 @@
       charts.strip({ place, others: all.score, value: all.score[i], low: all.low[i], high: all.high[i] }),
       facts([
         [by === "rank" ? "Average rank" : "Score", digits(all.score[i])],
-        ["95 % interval", all.low[i] === null ? null : `${digits(all.low[i])} – ${digits(all.high[i])}`],
+        [`95 % interval${{ images: ", over test images", tasks: ", over datasets" }[over] || ""}`, all.low[i] === null ? null : `${digits(all.low[i])} – ${digits(all.high[i])}`],
         ["Average rank", by === "rank" || all.rank[i] === null ? null : all.rank[i].toFixed(2)],
-        ["Not separated from", tied(i)],
+        ["Shares a tie bar with", tied(i)],
       ]),
-      h("p", { class: "soft" }, `${rule} Grey: the other models. Right is better.`));
+      h("p", { class: "soft" }, [
+        rule, over ? "Models that share no bar differ; models that share one may still differ." : "",
+        "Grey: the other models. Right is better.",
+      ].filter(Boolean).join(" ")));
   }
 
   /** The models that share a run of ties with this one; null where the board tells nothing of ties. */
@@ -146,12 +158,20 @@
   }
 
   function provenance(i) {
-    const { models, environments } = Harness.data;
-    const own = Object.entries(models[i].provenance || {});
-    const shared = Object.entries(environments?.[models[i].environment] || {});
+    const { title, url, ...around } = pages.environment(i); // these two are the paper
+    const own = [["submitted", submitted(i)], ...Object.entries(Harness.data.models[i].provenance || {})]
+      .filter(([, value]) => !pages.blank(value));
+    const shared = Object.entries(around);
     if (!own.length && !shared.length) return null;
     return h("div", { class: "pair" }, own.length ? section("Provenance", facts(own)) : "",
       shared.length ? section("Environment", facts(shared)) : "");
+  }
+
+  /** Who sent in its submitted scores and when, as their notes tell. */
+  function submitted(i) {
+    const { columns, status } = Harness.data;
+    const told = columns.flatMap((_, j) => (status[j][i] === "s" ? pages.noteOf(j, i).match(SUBMITTED) || [] : []));
+    return [...new Set(told.map((text) => text.replace(/^submitted /, "")))].join("; ");
   }
 
   pages.show(draw);

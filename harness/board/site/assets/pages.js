@@ -71,7 +71,7 @@
   // Scores.
 
   const done = (j, i) => Harness.data.values[j][i] !== null;
-  const noteOf = (j, i) => Harness.data.notes?.[`${j}:${i}`] || "";
+  const noteOf = Harness.note;
 
   /** The marks of a score, spelled out by the board's footnotes. */
   function marks(j, i) {
@@ -136,10 +136,13 @@
   }
 
   /** An address as a link where it is a web page's, else as text; null for none. */
-  function link(url) {
+  function link(url, words = url) {
     if (!url) return null;
-    return Harness.url(url) ? h("a", { href: Harness.url(url), rel: "noopener noreferrer" }, name(url)) : name(url);
+    return Harness.url(url) ? h("a", { href: Harness.url(url), rel: "noopener noreferrer" }, name(words)) : name(words);
   }
+
+  /** What a model's newest record says of where it was made; of a reported score, of the paper. */
+  const environment = (i) => Harness.data.environments?.[Harness.data.models[i].environment] || {};
 
   /**
    * A table in a frame that scrolls, its first `first` rows shown and the rest on demand.
@@ -152,10 +155,10 @@
       for (let k = from; k < to; k++) body.append(tableRow(row(k), named));
     };
     add(0, Math.min(first, count));
-    const frame = h("div", { class: "frame", tabindex: "0", role: "region", "aria-label": caption },
+    const frame = Harness.edge(h("div", { class: "frame", tabindex: "0", role: "region", "aria-label": caption },
       h("table", { class: "plain pages" }, h("caption", { class: "hidden" }, caption),
         h("thead", null,
-          h("tr", null, named.map(([head, kind]) => h("th", { scope: "col", class: kind }, head)))), body));
+          h("tr", null, named.map(([head, kind]) => h("th", { scope: "col", class: kind }, head)))), body)));
     if (count <= first) return frame;
     const all = () => {
       add(first, count);
@@ -198,6 +201,6 @@
 
   Harness.pages = {
     COSTS, blank, label, line, name, modelName, columnName, find, near, missing, done, noteOf, marks, score, interval,
-    place, signed, columnScale, section, unseen, facts, link, table, gallery, show,
+    place, signed, columnScale, section, unseen, facts, link, environment, table, gallery, show,
   };
 })();

@@ -24,15 +24,18 @@
       h("p", { class: "lead" }, pages.name(about, 300)));
   }
 
+  const sample = (column) => (column.sample === "episodes" ? "episodes" : "test images");
+
   function dataset(task) {
+    const { columns } = Harness.data;
     return section("Dataset", facts([
       ["Name", task.dataset], ["Title", task.title], ["Domain", task.domain], ["Kind", task.kind],
-      ["Classes", task.classes], ["Test images", images(task)], ["Licence", task.licence],
+      ["Classes", task.classes], [sample(columns[task.columns[0]]).replace(/^./, (c) => c.toUpperCase()), images(task)], ["Licence", task.licence],
       ["Citation", task.citation], ["Link", pages.link(task.url)],
     ]));
   }
 
-  /** How many test images stand behind the task's scores: one number, or the least and the most; null for unknown. */
+  /** How many test images, or episodes, stand behind the task's scores: one number, or the least and the most; null for unknown. */
   function images(task) {
     const { n, values } = Harness.data;
     const of = (j) => (Array.isArray(n[j]) ? n[j].filter((_, i) => values[j][i] !== null) : [n[j]]);
@@ -55,16 +58,20 @@
     return section("Ranking",
       task.columns.length > 1 ? switcher(task, j) : "",
       column.description ? h("p", null, h("bdi", null, column.description)) : "",
-      h("p", { class: "soft" }, reading(column, known.length)),
+      h("p", { class: "soft" }, reading(j, known)),
       column.note ? h("p", { class: "callout caveat" }, pages.name(column.note, 600)) : "",
       known.length ? table(j, known) : h("p", { role: "status" }, "No model has a score here."),
       others.length ? without(j, others) : "");
   }
 
-  function reading(column, count) {
-    const whiskers = "Whiskers: the 95 % interval of each score.";
-    if (!column.better || count < 2) return whiskers;
-    return `${whiskers} Level with the first: the 95 % interval of the difference from it holds 0. Right is better.`;
+  function reading(j, known) {
+    const { columns, low } = Harness.data, column = columns[j], held = known.some((i) => low[j][i] !== null);
+    const level = held && known.length > 1;
+    return [
+      held ? `Whiskers: the 95 % interval of each score over ${sample(column)}.` : "",
+      column.better && level ? "Level with the first: the 95 % interval of the difference from it holds 0." : "",
+      column.better && known.length > 1 ? "Right is better." : "",
+    ].filter(Boolean).join(" ");
   }
 
   function switcher(task, j) {

@@ -11,7 +11,7 @@ import pytest
 from site_boards import HOSTILE, small
 
 from harness.board.site import build
-from harness.board.site.analyses import Found, analyses, as_csv, read
+from harness.board.site.analyses import Drawn, Found, analyses, as_csv, read, size
 from harness.errors import HarnessError
 from harness.plugins import Host
 
@@ -94,7 +94,7 @@ def test_what_fails_or_finds_nothing_leaves_a_line(plugged: Host) -> None:
     notes = dict(note.partition(": ")[::2] for note in found.notes)
     assert "ZeroDivisionError" in notes["analysis broken"]
     assert "no_such_thing" in notes["analysis undrawn"]
-    assert notes["analysis silent"] == "it finds nothing on this board"
+    assert notes["1 analysis finds nothing on this board"] == "silent"
     assert notes["analysis excused"] == "no model has an MGM"
     assert "no_such_package" in notes["analysis unimportable"]
     assert not [path for path in found.files if "undrawn" in path]
@@ -104,7 +104,9 @@ def test_all_that_are_registered_are_tried_and_the_rest_is_an_error(plugged: Hos
     told: list[str] = []
     found = analyses(small(), plugged, None, told.append)
     registered = plugged["analysis"].names()
-    assert len(told) == len(registered) == len(found.sections) + len(found.notes)
+    assert len(told) == len(registered)
+    nothing = int(found.notes[0].partition(" analyses find nothing on this board: ")[0])
+    assert len(registered) == len(found.sections) + len(found.notes) - 1 + nothing
     assert len(registered) > len(OURS)
     assert analyses(small(), plugged, (), told.append).sections == ()
     with pytest.raises(HarnessError, match="did you mean 'silent'"):
@@ -145,6 +147,19 @@ def test_analyses_read_the_board_with_all_columns(plugged: Host, tmp_path: Path)
     fewer = board.__class__(board.title, board.columns, board.rows[:1])
     build(fewer, tmp_path / "site", full=board, host=plugged, analyses=("model_names",))
     assert "of 120 rows" in (tmp_path / "site" / "analyses.html").read_text()
+
+
+def test_figures_have_a_size_and_wide_ones_a_row_of_their_own() -> None:
+    assert size('<?xml?><svg xmlns=\'x\' width="72pt" height="54pt">') == (96, 72)
+    assert size('<svg height="100" width="150px">') == (150, 100)
+    assert size('<svg width="600pt" height="180pt">') == (1000, 300)
+    assert size('<svg width="1200" height="300">') == (1200, 300)
+    assert size('<svg width="600" height="300">') == (750, 375)
+    for unknown in ("", "<svg/>", '<svg width="100%" height="1">', '<svg width="0" height="0">'):
+        assert size(unknown) == (0, 0)
+    assert Drawn("a", "b", 1000, 300).wide
+    assert not Drawn("a", "b", 400, 300).wide
+    assert not Drawn("a", "b").wide
 
 
 def test_values_as_people_read_them() -> None:

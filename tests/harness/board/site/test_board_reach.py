@@ -13,8 +13,6 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from site_world import Visit
 
-pytest_plugins = ("site_world",)
-
 
 def test_rows_out_of_sight_are_not_there(visit: Visit) -> None:
     page = visit("long")

@@ -15,8 +15,6 @@ from site_boards import HOSTILE
 if TYPE_CHECKING:
     from site_world import Visit
 
-pytest_plugins = ("site_world",)
-
 
 VIEW = "index.html#sort=model&dir=desc&paradigm=contrastive&paradigm=supervised&hide=knn%40digits+top1&cost=1&q=a"
 
@@ -76,9 +74,9 @@ def test_markdown_and_latex_are_the_view(visit: Visit) -> None:
     page = visit("tidy", "index.html#show=knn%40digits+top1")
     lines = copied(page, "markdown").splitlines()
     assert lines[0] == "| Rank | Model | Paradigm | Score<br>0–100 ↑ | knn@digits<br>top1 % ↑ |"
-    assert lines[2] == "| 1 | alpha | contrastive | **85.0** ±0.6 | <u>95.0</u> ±1.5 |"
+    assert lines[2] == "| 1 | alpha | contrastive | **82.5** ±0.6 | <u>95.0</u> ±1.5 |"
     text = copied(page, "latex")
-    assert r"1 & alpha & contrastive & \textbf{85.0} {\scriptsize $\pm$0.6} & \underline{95.0}" in text
+    assert r"1 & alpha & contrastive & \textbf{82.5} {\scriptsize $\pm$0.6} & \underline{95.0}" in text
     assert text.count(r"\midrule") == 2
     assert r"\textbf{99.5\ddag{}}" in text
 
@@ -141,7 +139,10 @@ WRITTEN = {
     "Harness.compact(null)": "—",
     "Harness.duration(59.96)": "1 min",
     "Harness.duration(7322)": "2 h 2 min",
-    "Harness.bytes(1536)": "1.5 KiB",
+    "Harness.bytes(1536)": "1.54 kB",
+    "Harness.bytes(null)": "—",
+    "Harness.several(1, 'model')": "1 model",
+    "Harness.several(1200, 'model')": "1,200 models",
     "Harness.number(-0.04, {decimals: 1})": "0.0",
     "Harness.number(1234567, {decimals: null})": "1.23e+6",
     "Harness.line('a\\u202eb\\n\\tc')": "a b c",

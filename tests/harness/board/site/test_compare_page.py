@@ -12,7 +12,6 @@ from playwright.sync_api import Page, expect
 from site_boards import HOSTILE
 from site_world import Visit
 
-pytest_plugins = ("site_world",)
 LINEAR, ECE, KNN, REPORTED = "linear@digits top1", "linear@digits ece", "knn@digits top1", "linear@x top1"
 
 
@@ -49,11 +48,11 @@ def test_the_interval_is_that_of_the_paired_draws(visit: Visit, a: str, b: str) 
     sa, sb, r = error(LINEAR, a), error(LINEAR, b), np.corrcoef(x.draws, y.draws)[0, 1]
     half = (found["high"] - found["low"]) / 2
     variance = sa**2 + sb**2 - 2 * r * sa * sb
-    quantised = 2 * sa * sb * 0.5 / 127 + 1e-3 * (sa**2 + sb**2) * 2  # of the correlation, of the intervals' digits
+    quantised = 2 * sa * sb * 0.5 / 127 + 1e-9  # of the correlation
     assert (half / 1.96) ** 2 == pytest.approx(variance, abs=quantised)
     assert half == pytest.approx(1.96 * (x.draws - y.draws).std(), rel=0.08)  # quantiles stand for a normal's here
     assert half < 0.9 * 1.96 * np.hypot(sa, sb)  # pairing gains
-    assert found["value"] == pytest.approx(x.right.mean() - y.right.mean(), abs=2e-3)
+    assert found["value"] == pytest.approx(x.right.mean() - y.right.mean(), abs=1e-9)
     assert found["paired"]
 
 
@@ -62,8 +61,8 @@ def test_the_table_says_what_was_computed(visit: Visit) -> None:
     found, told = pair(page, LINEAR, "alpha", "delta"), rows(page)
     a, b, difference, interval, verdict, _ = told[LINEAR]
     assert [a, b] == [shown(board(), model, LINEAR)[0] for model in ("alpha", "delta")]
-    assert difference == f"+{found['value']:.1f}"
-    assert interval == f"+{found['low']:.1f} … +{found['high']:.1f} paired"
+    assert difference == f"+{found['value']:.2f}"
+    assert interval == f"+{found['low']:.2f} … +{found['high']:.2f} paired"
     assert verdict == "A better"
 
 
@@ -76,9 +75,10 @@ def test_each_way_to_an_interval_is_named(visit: Visit) -> None:
     assert told[REPORTED][3:5] == ["—", "no interval"]
     half = 1.96 * np.hypot(error(KNN, "alpha"), error(KNN, "gamma"))
     found = pair(page, KNN, "alpha", "gamma")
-    assert (found["high"] - found["low"]) / 2 == pytest.approx(half, rel=2e-3)
+    assert (found["high"] - found["low"]) / 2 == pytest.approx(half, rel=1e-9)
     reading = page.locator("section", has=page.get_by_role("heading", name="Differences")).locator("p.soft")
     expect(reading).to_contain_text("Paired (1 column)")
+    expect(reading).to_contain_text("a normal approximation of the paired bootstrap's interval")
     expect(reading).to_contain_text("Unpaired (2 columns)")
     expect(reading).to_contain_text("No interval (1 column)")
 

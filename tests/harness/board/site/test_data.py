@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import replace
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,20 @@ from hypothesis import strategies as st
 from site_boards import HOSTILE, called, hostile, record, small
 
 from harness.board import Board, Column, Entry, Row, build
-from harness.board.site.data import board_data, correlations, decimals, environment, task_facts, tasks_of
+from harness.board.site.data import (
+    HUES,
+    board_data,
+    correlations,
+    decimals,
+    environment,
+    hues,
+    task_facts,
+    tasks_of,
+)
 from harness.board.site.texts import flat, paragraphs, plain, rounded, script
 from harness.board.table import Standing
 from harness.draws import Draws
+from harness.plots import paradigm_style
 
 
 def data(board: Board) -> dict[str, Any]:
@@ -27,20 +39,20 @@ def test_values_stand_by_column_over_models_in_board_order() -> None:
     found = data(small())
     assert [m["name"] for m in found["models"]] == ["a", "b", "c"]
     assert [c["name"] for c in found["columns"]] == ["knn@digits top1", "linear@digits top1"]
-    assert found["values"] == [[93.457, 90, 12], [97, 98.5, None]]
-    assert found["down"] == [[100, 100, 100], [100, 100, None]]
-    assert found["up"] == [[200, 200, 200], [200, 200, None]]
+    assert found["values"] == [[93.45678, 90, 12], [97, 98.5, None]]
+    assert found["low"] == [[93.45678 - 1, 89, 11], [96, 97.5, None]]
+    assert found["high"] == [[93.45678 + 2, 92, 14], [99, 100.5, None]]
     assert found["status"] == ["ddd", "drf"]
     assert found["n"] == [100, 100]
     assert found["sd"] == [None, None]
-    assert found["notes"] == {"1:2": "no memory"}
+    assert found["notes"] == {"texts": ["", "no memory"], "at": [None, [0, 0, 1]]}
     assert found["footnotes"] == ["a note"]
     assert found["title"] == "Mine"
 
 
 def test_the_unranked_have_no_standing() -> None:
     found = data(small())["standing"]
-    assert found["score"] == [95.228, 94.25, None]
+    assert found["score"] == [(93.45678 + 97) / 2, 94.25, None]
     assert found["rank"] == [1.5, 1.5, None]
     assert {len(values) for values in found.values()} == {3}
 
@@ -49,7 +61,7 @@ def test_standing_and_ties_are_the_boards() -> None:
     board = small()
     rows = tuple(replace(r, standing=Standing(1 / 3, 0.1, None, i + 1, 1, 2)) for i, r in enumerate(board.rows))
     found = data(replace(board, rows=rows, ties=((0, 1), (1, 2))))
-    assert found["standing"]["score"] == [0.33333] * 3
+    assert found["standing"]["score"] == [1 / 3] * 3
     assert found["standing"]["low"] == [0.1] * 3
     assert found["standing"]["high"] == [None] * 3
     assert found["standing"]["worst"] == [2] * 3
@@ -59,7 +71,6 @@ def test_standing_and_ties_are_the_boards() -> None:
 def test_columns_have_all_their_fields() -> None:
     column = data(small())["columns"][0]
     assert column["range"] == [11, 95.457]
-    assert column["step"] == 0.01
     assert (column["better"], column["decimals"], column["bounds"], column["unit"]) == (1, 1, [0, 100], "%")
     assert (column["task"], column["protocol"], column["dataset"], column["measure"]) == (
         "knn@digits", "knn", "digits", "top1",
@@ -92,6 +103,47 @@ def test_tasks_tell_their_columns_and_what_is_known_of_the_dataset() -> None:
     )
     assert told["description"] == ["Votes.", "Of k neighbours."]
     assert told["detail"] is True
+
+
+def test_paths_of_the_machine_are_cut() -> None:
+    path = "/root/.cache/ssl-harness/weights.pth"
+    failed = record("b", "knn@x", 0.0).model_copy(update={"status": "failed", "scores": (), "reason": f"no {path}: x"})
+    where = {"torch": "2.11", "cache": path, "url": "https://example.org/a/b"}
+    done = record("a", "knn@x", 1.0, card={"licence": path, "weights": [path]}, provenance=where)
+    done = done.model_copy(update={"facts": {"weights": path}})
+    found = data(replace(build([done, failed]), footnotes=(f"b failed: {path}",)))
+    assert "/root" not in str(found)
+    assert found["notes"]["texts"][1] == "no weights.pth: x"
+    assert found["footnotes"] == ["b failed: weights.pth"]
+    assert found["models"][0]["card"]["weights"] == found["models"][0]["provenance"]["weights"] == "weights.pth"
+    assert found["environments"][0] == {"torch": "2.11", "cache": "weights.pth", "url": "https://example.org/a/b"}
+
+
+def test_a_paradigm_has_the_colour_of_the_figures() -> None:
+    found = hues(["supervised", "contrastive", "mine", "unknown"])
+    drawn = paradigm_style(["supervised", "contrastive", "mine", "unknown"])
+    assert {name: HUES[at] for name, at in found.items()} == {name: style.colour for name, style in drawn.items()}
+    assert hues(["contrastive"])["contrastive"] == found["contrastive"] == 0
+    style = (files("harness.board.site") / "assets" / "style.css").read_text()
+    marks = dict(re.findall(r"--d(\d): light-dark\((#\w+),", style))
+    assert [marks[str(at)].upper() for at in range(len(HUES))] == [colour.upper() for colour in HUES]
+
+
+@pytest.mark.parametrize("theme", [0, 1])
+def test_the_names_of_paradigms_can_be_read(theme: int) -> None:
+    """Contrast of 4.5 (WCAG 2.2, 1.4.3) on a row, and on one that is pointed at."""
+    style = (files("harness.board.site") / "assets" / "style.css").read_text()
+    colours = {name: pair[theme] for name, *pair in re.findall(r"--(\w+): light-dark\((#\w{6}), (#\w{6})\)", style)}
+    for text in range(len(HUES)):
+        for back in ("card", "hover", "page"):
+            dark, light = sorted(luminance(colours[name]) for name in (f"h{text}", back))
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, back)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def test_overlap_caveats_and_differing_numbers_of_images() -> None:
@@ -138,7 +190,21 @@ def test_decimals_suit_the_column() -> None:
     assert decimals([1e-7, 0.0], "") is None
 
 
-def test_tiny_numbers_have_intervals_of_three_digits() -> None:
+def test_numbers_of_a_board_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    board = large(3, 2)
+    found = data(board)
+    for j in range(2):
+        of = [row.entries[j] for row in board.rows]
+        assert [found[name][j] for name in ("values", "low", "high")] == [
+            [e.value for e in of], [e.low for e in of], [e.high for e in of]
+        ]  # fmt: skip
+    monkeypatch.setattr("harness.board.site.data.MOST_EXACT", 5)
+    assert set(found) - set(data(board)) == {"low", "high"}
+    assert data(board)["columns"][0]["step"] == 0.01
+
+
+def test_tiny_numbers_of_large_boards_have_intervals_of_three_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.board.site.data.MOST_EXACT", 0)
     column = Column("a@b", "m")
     row = Row("m", "", None, (Entry("done", 1e-7, 0.98766e-7, 2e-7),))
     found = data(Board("", (column,), (row,)))

@@ -15,8 +15,6 @@ from harness.board import Board
 from harness.board.site.evidence import answers as answers_of
 from harness.board.site.evidence import reliability
 
-pytest_plugins = ("site_world",)
-
 
 def rows(page: Page, caption: str) -> list[list[str]]:
     """The texts of a table's rows."""
@@ -79,10 +77,10 @@ def test_the_standing_is_the_boards(visit: Visit) -> None:
     expect(page.locator(".big-rank")).to_have_text(f"{place} of {len(found.ranked)} · {interval}")
     told = terms(page, "Standing")
     assert told["Score"] == f"{row.standing.score:.1f}"
-    assert told["95 % interval"] == f"{row.standing.low or 0:.1f} – {row.standing.high or 0:.1f}"
+    assert told["95 % interval, over test images"] == f"{row.standing.low or 0:.1f} – {row.standing.high or 0:.1f}"
     mates = {found.rows[k].model for a, b in found.ties if a <= place - 1 <= b for k in range(a, b + 1)} - {"charlie"}
     assert mates
-    assert set(told["Not separated from"].split(", ")) == mates
+    assert set(told["Shares a tie bar with"].split(", ")) == mates
 
 
 def test_a_model_without_rank_says_so(visit: Visit) -> None:

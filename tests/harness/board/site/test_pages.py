@@ -60,7 +60,9 @@ def safe(site: Site) -> None:
 
 
 def test_a_site_has_its_pages_assets_and_data(host: Host, tmp_path: Path) -> None:
-    site = build(small(), tmp_path / "site", host=host, analyses=())
+    told: list[str] = []
+    site = build(small(), tmp_path / "site", host=host, analyses=(), progress=told.append)
+    assert told == []  # nothing is stored
     assert {p for p in site.files if p.endswith(".html")} == {
         "index.html", "model.html", "task.html", "compare.html", "method.html",
     }  # fmt: skip
@@ -85,7 +87,9 @@ def test_the_same_board_gives_the_same_bytes(host: Host, tmp_path: Path) -> None
 
 def test_details_are_scripts_of_models_and_tasks(host: Host, tmp_path: Path) -> None:
     board = with_evidence({("m", "knn@x"): says([0, 1, 2], [0, 1, 1]), ("n", "knn@y"): says([0], [0])})
-    site = build(board, tmp_path, host=host, analyses=(), title="Named")
+    told: list[str] = []
+    site = build(board, tmp_path, host=host, analyses=(), title="Named", progress=told.append)
+    assert told == ["evidence 1/2: knn@x", "evidence 2/2: knn@y"]
     [data] = called((tmp_path / "data" / "board.js").read_bytes())[1]
     assert data["title"] == "Named"
     assert [t["detail"] for t in data["tasks"]] == [True, True]

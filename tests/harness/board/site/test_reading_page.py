@@ -14,7 +14,6 @@ from site_world import Visit
 from harness.board.site import build
 from harness.plugins import Host
 
-pytest_plugins = ("site_world",)
 PLUGIN = '''
 from harness import analysis, hookimpl
 from harness.plots import Figure
@@ -71,7 +70,10 @@ def test_the_analyses_page_shows_figures_and_numbers(
         page.goto(f"{out.as_uri()}/analyses.html")
         page.get_by_text("2 more figures").click()
         page.wait_for_function("() => [...document.images].every((i) => i.complete && i.naturalWidth === 640)")
-        assert page.get_by_role("img", name="model shares: figure 7 of <b>").is_visible()
+        figure = page.get_by_role("img", name="model shares: figure 7 of <b>")
+        assert figure.is_visible()
+        assert (figure.get_attribute("width"), figure.get_attribute("height")) == ("640", "400")
+        assert figure.evaluate("i => getComputedStyle(i).aspectRatio") == "auto 640 / 400"  # before it has loaded, too
         assert page.get_by_role("heading", name="Model shares").is_visible()
         assert not page.get_by_role("table").is_visible()
         page.locator("summary", has_text="rows of numbers").focus()

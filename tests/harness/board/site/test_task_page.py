@@ -11,8 +11,6 @@ from playwright.sync_api import Page, expect
 from site_boards import HOSTILE
 from site_world import Visit
 
-pytest_plugins = ("site_world",)
-
 
 def ranking(page: Page) -> list[list[str]]:
     lines = page.get_by_role("region", name=re.compile("^Ranking by")).locator("tbody tr")
@@ -35,6 +33,7 @@ def test_the_ranking_is_the_columns(visit: Visit, column: str) -> None:
     assert [line[1] for line in lines] == [str(k + 1) for k in range(len(found))]
     for model, _, _, score, interval, *_ in lines:
         assert (score, interval) == shown(board(), model, column)
+    expect(page.get_by_text("Whiskers:")).to_have_count(0 if task == "linear@x" else 1)  # these have no intervals
 
 
 def test_who_is_level_with_the_first_is_told_by_the_paired_interval(visit: Visit) -> None:
