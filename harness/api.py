@@ -157,8 +157,9 @@ def ranking_of(runs: Sequence[Path | str], warn: Callable[[str], object] = lambd
 
 
 def _stored(runs: Sequence[Path], arrays: Path | None, key: str) -> Mapping[str, Evidence] | None:
-    """The evidence of a key in the first store that has it; a file that cannot be read counts as absent."""
+    """The evidence of a key in the first store that has it; a file that is none, or not sound, counts as absent."""
     from harness.bundles.importing import SUBMITTED_ARRAYS
+    from harness.bundles.predictions import check_evidence
     from harness.cache import ArrayStore, default_arrays
     from harness.evidence_files import load
 
@@ -167,7 +168,10 @@ def _stored(runs: Sequence[Path], arrays: Path | None, key: str) -> Mapping[str,
     paths = [ArrayStore(folder).path("evidence", key, "safetensors") for folder in stores]
     for path in filter(Path.is_file, paths):
         with suppress(HarnessError):
-            return load(path)
+            found = load(path)
+            for evidence in found.values():
+                check_evidence(evidence)
+            return found
     return None
 
 

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
-from harness.board import Board, build
+from harness.board import Board, Column, Entry, Row, build
+from harness.board.table import Standing
 from harness.evidence import Evidence, Predictions
 from harness.records import Record, ScoreData
 
@@ -86,3 +88,21 @@ def called(data: bytes) -> tuple[str, list[Any]]:
     function, _, rest = data.decode("ascii").partition("(")
     assert rest.endswith(");\n")
     return function, json.loads(f"[{rest[:-3]}]")
+
+
+def large(models: int, columns: int) -> Board:
+    """Scores of all digits, each with an interval."""
+    drawn = np.random.default_rng(0)
+    values, halves = drawn.uniform(20, 95, (models, columns)), drawn.uniform(0.5, 3, (models, columns))
+    card = {"method": "Method", "paradigm": "contrastive", "architecture": "resnet50", "data": "imagenet-1k"}
+    where = {"python": "3.11.7", "torch": "2.11.0", "device": "cpu", "plugins": {"m": "ssl-harness 0.1.0"}}
+    rows = tuple(
+        Row(
+            f"model-{i:04}", "contrastive", 1 + i / 3,
+            tuple(Entry("done", v, v - h, v + h, n=10_000) for v, h in zip(values[i], halves[i], strict=True)),
+            card | {"parameters": 25_000_000 + i}, Standing(50 - i / 30, 49.123, 51.456, i + 1, max(1, i - 9), i + 9),
+            facts={"weights": f"{i:016x}"}, provenance=where,
+        )
+        for i in range(models)
+    )  # fmt: skip
+    return Board("Large", tuple(Column(f"linear@dataset{j}", "top1", unit="%") for j in range(columns)), rows)

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
 from site_boards import hostile, record
 
 from harness.board import Board
@@ -20,12 +19,15 @@ from harness.board.site import build
 from harness.draws import Draws
 from harness.records import Record
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 VIOLATION = "addEventListener('securitypolicyviolation', (e) => console.error(`CSP: ${e.violatedDirective}`))"
 ECE = {"name": "ece", "version": 1, "unit": "", "bounds": [0, 1], "higher_is_better": False}
 TASKS = ("knn@digits", "linear@digits", "linear@dtd")
 
-Visit = Callable[..., Page]
+Visit = Callable[..., "Page"]
 
 MODELS: dict[str, dict[str, Any]] = {
     "alpha": {"paradigm": "contrastive", "architecture": "resnet50", "data": "imagenet-1k", "parameters": 25_600_000},
@@ -108,6 +110,8 @@ def browser() -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser

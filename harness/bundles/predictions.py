@@ -37,11 +37,11 @@ def check_predictions(chunks: Iterator[bytes]) -> bool:
         except (HarnessError, AttributeError):
             return False  # no board will read it
     for evidence in variants.values():
-        _check(evidence)
+        check_evidence(evidence)
     return True
 
 
-def _check(evidence: Evidence) -> None:
+def check_evidence(evidence: Evidence) -> None:
     """Raises `HarnessError` for rows that do not match, NaN, and targets that are no classes."""
     from harness.evidence import Evidence, Predictions
 

@@ -57,8 +57,9 @@ def test_the_reporter_tells_what_was_slow(tmp_path: Path, capsys: pytest.Capture
     cell = {"status": "done", "task": "knn@d", "metric": {"name": "top1"}, "scores": (ScoreData(value=50, n=9),)}
     with reporting(host, ["slow"]):
         for model, seconds in (("quick", 1.0), ("slow", 90.0)):
-            host.emit("cell_finished", record=Record(model=model, provenance={"seconds": seconds}, **cell))
-    assert capsys.readouterr().out == "slow, knn@d, top1: 50.0 in 90 s\n"
+            told = {"seconds": {"passes": 100.0, "task": seconds, "metric": 0.1}}
+            host.emit("cell_finished", record=Record(model=model, provenance=told, **cell))
+    assert capsys.readouterr().out == "slow, knn@d: 90 s, top1 50.0\n"
 
 
 def test_hooks_are_named_as_they_are() -> None:

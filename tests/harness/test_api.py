@@ -83,3 +83,21 @@ def test_runs_are_ranked_by_the_first_rule_that_a_suite_has(tmp_path: Path) -> N
     assert not told
     assert ranking_of([logits, ranks], told.append).by == "logit"
     assert told == [f"{ranks} ranks by another rule; that of {logits} is used"]
+
+
+@pytest.mark.parametrize("target", [1, -1, 10**9])
+def test_stored_predictions_that_cannot_be_are_absent(run: Path, target: int) -> None:
+    import torch
+
+    from harness import evidence_files
+    from harness.cache import ArrayStore
+    from harness.evidence import Predictions
+
+    key = "e" * 64
+    record = Record(status="done", model="m", task="knn@digits", metric=METRIC, key="k", primary=True,
+                    scores=(ScoreData(value=50.0, n=2),), facts={"evidence": key})  # fmt: skip
+    RecordStore(run / "records").write(record)
+    path = ArrayStore(run / "arrays").path("evidence", key, "safetensors")
+    path.parent.mkdir(parents=True)
+    evidence_files.save({"": Predictions(torch.zeros(2, 3), torch.tensor([0, target]))}, path)
+    assert (leaderboard(run).evidence("m", "knn@digits") is not None) == (target == 1)

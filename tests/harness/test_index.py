@@ -169,7 +169,10 @@ NEWER = {**record("z").model_dump(mode="json"), "schema_version": SCHEMA + 1}
         (json.dumps({"status": "fine"}), "not a record: status"),
         (json.dumps({**NEWER, "schema_version": SCHEMA, "metric": {}}), "its metric has no name"),
         (json.dumps({**NEWER, "schema_version": SCHEMA, "scores": []}), "it is done, but holds no score"),
-        (json.dumps({**NEWER, "schema_version": SCHEMA}).replace("90.0", "NaN"), "not a record: ValueError: expected value"),
+        (
+            json.dumps({**NEWER, "schema_version": SCHEMA}).replace("90.0", "NaN"),
+            "not a record: ValueError: expected value",
+        ),
         (json.dumps({**NEWER, "schema_version": SCHEMA, "seed": 2**70}), "not a record"),
         (json.dumps({**NEWER, "schema_version": SCHEMA, "limit": -(2**70)}), "not a record"),
         (json.dumps({**NEWER, "schema_version": SCHEMA, "card": {"title": "\ud800"}}), "not a record"),

@@ -119,7 +119,7 @@ def _section(analysis: Analysis, name: str, board: Board, files: dict[str, bytes
     drawn = analysis.figures(board) if analysis.figures is not None else {}
     if not drawn and all(row.get("reason") for row in rows):
         raise HarnessError(str(rows[0]["reason"]))
-    title = one_line(name).replace("_", " ").strip()
+    title = one_line(name).replace("_", " ").replace("-", " ").strip()
     made, figures = dict[str, bytes](), list[Drawn]()
     for key, figure in list(drawn.items())[:MOST_FIGURES]:
         path = f"figures/{slug(f'{name}-{key}')}.svg"

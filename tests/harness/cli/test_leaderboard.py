@@ -79,7 +79,9 @@ def test_rows_columns_and_models_are_chosen(run: str) -> None:
 def test_the_ranking_can_be_another(run: str) -> None:
     assert "mean of their ranks" in invoke(run, "--rank-by", "rank", "--format", "text")
     assert "logit scale" in invoke(run, "--rank-by", "logit", "--format", "text")
-    assert "2 sets of images are too few to speak of other datasets" in invoke(run, "--over", "tasks", "--format", "text")
+    assert "2 sets of images are too few to speak of other datasets" in invoke(
+        run, "--over", "tasks", "--format", "text"
+    )
 
 
 def test_groups_and_costs_are_columns(run: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from site_boards import HOSTILE, called, hostile, record, small
+from site_boards import HOSTILE, called, hostile, large, record, small
 
 from harness.board import Board, Column, Entry, Row, build
 from harness.board.site.data import (
@@ -265,24 +265,6 @@ def test_an_empty_board() -> None:
     found = data(Board("", (), ()))
     assert found["values"] == found["models"] == found["tasks"] == []
     assert called(script("f", found))[0] == "f"
-
-
-def large(models: int, columns: int) -> Board:
-    """Scores of all digits, each with an interval."""
-    drawn = np.random.default_rng(0)
-    values, halves = drawn.uniform(20, 95, (models, columns)), drawn.uniform(0.5, 3, (models, columns))
-    card = {"method": "Method", "paradigm": "contrastive", "architecture": "resnet50", "data": "imagenet-1k"}
-    where = {"python": "3.11.7", "torch": "2.11.0", "device": "cpu", "plugins": {"m": "ssl-harness 0.1.0"}}
-    rows = tuple(
-        Row(
-            f"model-{i:04}", "contrastive", 1 + i / 3,
-            tuple(Entry("done", v, v - h, v + h, n=10_000) for v, h in zip(values[i], halves[i], strict=True)),
-            card | {"parameters": 25_000_000 + i}, Standing(50 - i / 30, 49.123, 51.456, i + 1, max(1, i - 9), i + 9),
-            facts={"weights": f"{i:016x}"}, provenance=where,
-        )
-        for i in range(models)
-    )  # fmt: skip
-    return Board("Large", tuple(Column(f"linear@dataset{j}", "top1", unit="%") for j in range(columns)), rows)
 
 
 def test_a_thousand_models_by_sixty_columns_take_less_than_1300_kilobytes() -> None:

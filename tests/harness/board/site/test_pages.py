@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from site_boards import HOSTILE, called, hostile, says, small, with_evidence
+from site_boards import HOSTILE, called, hostile, large, says, small, with_evidence
 
 from harness.board.site import Site, build
 from harness.board.site.images import KnownImages
@@ -83,6 +83,13 @@ def test_the_same_board_gives_the_same_bytes(host: Host, tmp_path: Path) -> None
     one, two = (build(board, tmp_path / name, host=host, analyses=()) for name in "ab")
     assert one.files == two.files
     assert all((one.out / path).read_bytes() == (two.out / path).read_bytes() for path in (*one.files, MANIFEST))
+
+
+def test_a_thousand_models_by_sixty_columns_are_a_site_of_less_than_a_megabyte_and_a_half(
+    host: Host, tmp_path: Path
+) -> None:
+    made = build(large(1000, 60), tmp_path / "site", host=host, analyses=())
+    assert sum(f.stat().st_size for f in made.out.rglob("*") if f.is_file()) < 1_500_000
 
 
 def test_details_are_scripts_of_models_and_tasks(host: Host, tmp_path: Path) -> None:
