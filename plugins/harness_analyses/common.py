@@ -33,6 +33,10 @@ def paradigms(board: Board) -> dict[str, str]:
     return dict(sorted((known | others).items(), key=place))
 
 
+PAIRED = 200
+"""Models of which every two get a row, the best: a thousand would have a million."""
+
+
 def oriented(board: Board) -> tuple[NDArray[np.float64], list[Column]]:
     """The scores of the ranked models in the T ranked columns, (T, M), so that higher is better; and those columns."""
     counted = [(i, column) for i, column in enumerate(board.columns) if column.ranked]

@@ -15,7 +15,7 @@ from harness.errors import UndefinedError
 from harness.numerics.omnibus import Friedman, Nemenyi, friedman, nemenyi, wilcoxon_holm
 from harness.numerics.ranking import FEWEST, tie_runs
 from harness.plots import rank_diagram
-from harness_analyses.common import oriented
+from harness_analyses.common import PAIRED, oriented
 from harness_analyses.labels import labels
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ def critical_differences(board: Board) -> list[dict[str, Any]]:
     ranks where one has none. What Nemenyi finds of two models depends on the others, what Wilcoxon finds does not
     (Benavoli et al. 2016).
 
-    No rows for fewer than three ranked models or six datasets, and where all models tie.
+    No rows for fewer than three ranked models or six datasets, and where all models tie. Of more than 200
+    models, the first 200 have rows.
     """
     found = tests(board)
     if found is None:
@@ -97,8 +98,8 @@ def critical_differences(board: Board) -> list[dict[str, Any]]:
             "nemenyi": float(found.nemenyi.p[i, j]), "wilcoxon": float(found.wilcoxon[i, j]),
             "friedman": found.friedman.p, "datasets": found.datasets,
         }
-        for i, a in enumerate(found.models)
-        for j, b in enumerate(found.models) if i < j
+        for i, a in enumerate(found.models[:PAIRED])
+        for j, b in enumerate(found.models[:PAIRED]) if i < j
     ]  # fmt: skip
 
 

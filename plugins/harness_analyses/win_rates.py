@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from harness import analysis
 from harness.numerics import omnibus
 from harness.plots import heatmap
-from harness_analyses.common import oriented
+from harness_analyses.common import PAIRED, oriented
 from harness_analyses.labels import labels
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ def win_rates(board: Board) -> list[dict[str, Any]]:
 
     One row for each ordered pair of ranked models, in the order of the board: `win_rate` is the share of columns, in
     percent, where the model's score is better than its partner's; ties count half. Nobody's noise is considered: half
-    of the wins of one model over its twin are chance.
+    of the wins of one model over its twin are chance. Of more than 200 models, the first 200 have rows.
     """
     values, columns = oriented(board)
     if not columns or values.shape[1] < 2:
         return []
-    rates = 100 * omnibus.win_rates(values)
-    names = [row.model for row in board.ranked]
+    names = [row.model for row in board.ranked[:PAIRED]]
+    rates = 100 * omnibus.win_rates(values[:, : len(names)])
     return [
         {"model": a, "partner": b, "win_rate": float(rates[i, j]), "columns": len(columns)}
         for i, a in enumerate(names)

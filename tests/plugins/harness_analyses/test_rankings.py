@@ -106,6 +106,18 @@ def test_of_many_models_the_best_are_drawn(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(critical_differences(made)) == 15
 
 
+def test_of_many_models_the_best_have_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = board(scores())
+    every = {analysis: analysis(made) for analysis in (critical_differences, win_rates)}
+    for module in ("critical_differences", "win_rates"):
+        monkeypatch.setattr(f"harness_analyses.{module}.PAIRED", 4)
+    for analysis, rows in every.items():
+        names = list(dict.fromkeys(row["model"] for row in rows))[:4]
+        kept = [row for row in rows if {row["model"], row["partner"]} <= set(names)]
+        assert len(kept) == (6 if analysis is critical_differences else 12)
+        assert analysis(made) == kept
+
+
 def test_models_that_tie_and_boards_too_small_have_no_rows() -> None:
     for values in (np.full((6, 4), 50.0), scores(6, 2), scores(1, 5), scores(5, 5)):
         assert critical_differences(board(values)) == []
