@@ -25,11 +25,6 @@ def ranks(values: Sequence[float], higher_is_better: bool = True) -> list[float]
     return result
 
 
-def average_ranks(columns: Sequence[Sequence[float]]) -> list[float]:
-    """The mean over K columns of ranks, each (N,), as (N,)."""
-    return [sum(row) / len(row) for row in zip(*columns, strict=True)]
-
-
 def places(values: Sequence[float | None], higher_is_better: bool = True) -> list[int | None]:
     """1 for the best value, 2 for the second best distinct one, None for the rest and for absent values."""
     distinct = sorted({v for v in values if v is not None}, reverse=higher_is_better)

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from harness.board.statistics import average_ranks, places, ranks
+from harness.board.statistics import places, ranks
 
 scores = st.lists(st.one_of(st.integers(-3, 3).map(float), st.floats(-1e6, 1e6)), max_size=30)
 
@@ -20,17 +19,6 @@ def test_ranks_are_scipys(values: list[float], higher: bool) -> None:
 def test_tied_models_share_the_mean_of_their_places() -> None:
     assert ranks([90.0, 80.0, 90.0, 70.0]) == [1.5, 3.0, 1.5, 4.0]
     assert ranks([0.1, 0.3, 0.2], higher_is_better=False) == [1.0, 3.0, 2.0]
-
-
-@given(st.lists(st.lists(st.integers(0, 4).map(float), min_size=5, max_size=5), min_size=1, max_size=6))
-def test_average_ranks_are_the_column_means(columns: list[list[float]]) -> None:
-    expected = rankdata([[-v for v in column] for column in columns], axis=1).mean(0)
-    np.testing.assert_allclose(average_ranks([ranks(column) for column in columns]), expected)
-
-
-def test_columns_of_different_length_are_refused() -> None:
-    with pytest.raises(ValueError, match="zip"):
-        average_ranks([[1.0, 2.0], [1.0]])
 
 
 @pytest.mark.parametrize(
