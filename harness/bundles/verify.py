@@ -22,7 +22,7 @@ Verdict = Literal["agrees", "differs", "cannot be run here"]
 ELSEWHERE = ("task", "dataset", "metric")  # facts that may rightly be others here: other versions, another revision
 
 
-class Outcome(NamedTuple):
+class Verified(NamedTuple):
     """What became of one cell: `reason` says what differs, or why it cannot be run; `again` is the score made here."""
 
     cell: Cell
@@ -35,7 +35,7 @@ class Outcome(NamedTuple):
 def verify(
     bundle: Path, host: Host, cells: int = 3, *, seed: int = 0, tolerance: float = TOLERANCE, uris: bool = False,
     **options: Any,
-) -> list[Outcome]:  # fmt: skip
+) -> list[Verified]:  # fmt: skip
     """Make `cells` of a bundle's measured single-model cells again, chosen by `seed`, and compare them.
 
     Each is run as its record says: with its limit, precision, decoder, seed and resamples, in a folder of its own that
@@ -50,7 +50,7 @@ def verify(
     """
     with opened(bundle) as archive:
         chosen = choose(archive, Checker(host), cells, seed)
-    outcomes: dict[Cell, Outcome] = {}
+    outcomes: dict[Cell, Verified] = {}
     runnable = []
     for record in chosen:
         if reason := _pattern(record) or ("" if uris else _by_uri(record)):
@@ -137,7 +137,7 @@ def _rerun(group: Sequence[Record], host: Host, out: Path, options: dict[str, An
     return ""
 
 
-def _judged(record: Record, out: Path, tolerance: float) -> Outcome:
+def _judged(record: Record, out: Path, tolerance: float) -> Verified:
     """Compare a record with the one that the run here made."""
     store = RecordStore(out / "records")
     again = store.finished(record.cell, record.key)
@@ -145,7 +145,7 @@ def _judged(record: Record, out: Path, tolerance: float) -> Outcome:
         found = list(differences(record, again, tolerance))
         value = again.score.value if again.status == "done" else None
         reason = f"{found[0]} here" if found else ""
-        return Outcome(record.cell, "differs" if found else "agrees", record.score.value, value, reason)
+        return Verified(record.cell, "differs" if found else "agrees", record.score.value, value, reason)
     others = [read_record(path) for path in store.path(record.cell, "").parent.glob("*.json")]
     mine = [other for other in others if other.cell == record.cell]
     if not mine:
@@ -153,14 +153,14 @@ def _judged(record: Record, out: Path, tolerance: float) -> Outcome:
     return _otherwise(record, mine[0])
 
 
-def _otherwise(record: Record, again: Record) -> Outcome:
+def _otherwise(record: Record, again: Record) -> Verified:
     """The outcome where the run here made no record of the same key: why not."""
     if again.status != "done":
         return _not_here(record, f"{again.status}: {again.reason}")
     fact, reason = _changed(record, again)
     value = record.score.value
     verdict: Verdict = "cannot be run here" if fact in ELSEWHERE else "differs"
-    return Outcome(record.cell, verdict, value, again.score.value, reason)
+    return Verified(record.cell, verdict, value, again.score.value, reason)
 
 
 def _changed(record: Record, again: Record) -> tuple[str, str]:
@@ -182,5 +182,5 @@ def _brief(there: Any, here: Any) -> str:
     return f"{str(there)[:40]} in the bundle, {str(here)[:40]} here"
 
 
-def _not_here(record: Record, reason: str) -> Outcome:
-    return Outcome(record.cell, "cannot be run here", record.score.value, None, reason)
+def _not_here(record: Record, reason: str) -> Verified:
+    return Verified(record.cell, "cannot be run here", record.score.value, None, reason)

@@ -10,7 +10,7 @@ import pytest
 from bundle_world import TOYS, Edit, bundle_of, changed, made, members, published, snapshot, spoilt, toy_run
 
 from harness.bundles.export import export
-from harness.bundles.verify import Outcome, verify
+from harness.bundles.verify import Verified, verify
 from harness.errors import HarnessError
 from harness.plugins import Host
 from harness.records import Record
@@ -43,7 +43,7 @@ def other(write_plugin: Callable[..., str]) -> Callable[[str, str], Host]:
     return make
 
 
-def check(bundle: Path, host: Host, cells: int = 20, **options: object) -> list[Outcome]:
+def check(bundle: Path, host: Host, cells: int = 20, **options: object) -> list[Verified]:
     return verify(bundle, host, cells, device="cpu", **options)  # type: ignore[arg-type]
 
 
